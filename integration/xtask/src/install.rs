@@ -1,0 +1,93 @@
+//! What the tests play with: X servers, a terminal, another implementation. Installed where that is possible.
+
+use std::path::Path;
+
+use integration::probe;
+
+use crate::ground::{Done, Trouble, cargo, program, run as run_command, succeeds};
+
+/// Installs what is missing.
+pub(crate) fn run() -> Done {
+    if !succeeds(&mut cargo(&["fmt", "--version"])) || !succeeds(&mut cargo(&["clippy", "--version"])) {
+        return Err(Trouble::new("rustfmt and clippy are needed: rustup component add rustfmt clippy"));
+    }
+    let missing = missing(WANTED);
+    if missing.is_empty() {
+        println!("everything is there");
+        return Ok(());
+    }
+    if !probe::must_have_everything() {
+        println!("missing: {}; tests that need it will be skipped. As root:\n  {}", missing.join(" "), line(&missing));
+        return Ok(());
+    }
+    install(&missing)
+}
+
+/// Installs these, and nothing else; says how when this is not root.
+pub(crate) fn need(wanted: &[Wanted]) -> Done {
+    let missing = missing(wanted);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !probe::must_have_everything() {
+        return Err(Trouble::new(format!("this needs Debian packages; as root, run:\n  {}", line(&missing))));
+    }
+    install(&missing)
+}
+
+fn install(missing: &[&str]) -> Done {
+    println!("installing {}", missing.join(" "));
+    let apt = |words: &[&str]| {
+        let mut command = program("apt-get", words);
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    // Lists that are a little old are good enough; a missing package shows below.
+    if run_command(&mut apt(&["--quiet", "update"])).is_err() {
+        println!("apt-get update failed; trying with the lists that are here");
+    }
+    let words = ["--quiet", "--yes", "--no-install-recommends", "install"];
+    run_command(&mut apt(&[&words[..], missing].concat()))
+}
+
+fn line(missing: &[&str]) -> String {
+    format!("apt-get install --no-install-recommends {}", missing.join(" "))
+}
+
+fn missing(wanted: &[Wanted]) -> Vec<&'static str> {
+    let here = |sign: &str| if sign.starts_with('/') { Path::new(sign).exists() } else { probe::has(sign) };
+    wanted.iter().filter(|(sign, _)| !here(sign)).map(|(_, package)| *package).collect()
+}
+
+/// A program or a path, and the Debian package that brings it.
+pub(crate) type Wanted = (&'static str, &'static str);
+
+/// For the tests.
+const WANTED: &[Wanted] = &[
+    ("Xvfb", "xvfb"),
+    ("Xephyr", "xserver-xephyr"),
+    ("xdotool", "xdotool"),
+    ("xinput", "xinput"),
+    ("xterm", "xterm"),
+    ("xwininfo", "x11-utils"),
+    ("xrandr", "x11-xserver-utils"),
+    ("setxkbmap", "x11-xkb-utils"),
+    ("/usr/share/X11/xkb/symbols/us", "xkb-data"),
+    ("xfreerdp", "freerdp2-x11"),
+    ("freerdp-shadow-cli", "freerdp2-shadow-x11"),
+    ("import", "imagemagick"),
+    ("ip", "iproute2"),
+    ("/usr/share/fonts/X11/misc", "xfonts-base"),
+    ("/usr/share/fonts/truetype/dejavu", "fonts-dejavu-core"),
+];
+
+/// For `demo --x11`.
+pub(crate) const FOR_X11_DEMO: &[Wanted] = &[
+    ("Xvfb", "xvfb"),
+    ("Xephyr", "xserver-xephyr"),
+    ("xdotool", "xdotool"),
+    ("xterm", "xterm"),
+    ("setxkbmap", "x11-xkb-utils"),
+    ("/usr/share/X11/xkb/symbols/us", "xkb-data"),
+    ("/usr/share/fonts/X11/misc", "xfonts-base"),
+];
