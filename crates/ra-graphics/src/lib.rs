@@ -35,7 +35,12 @@ pub mod geometry;
 pub mod gfx;
 pub mod pointer;
 
+mod classify;
+mod encode;
+mod fastpath;
 mod frame;
+mod pacing;
+mod tiles;
 
 pub use frame::{FrameError, FrameView};
 pub use geometry::{Rect, Size};

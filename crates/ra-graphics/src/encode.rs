@@ -1,0 +1,5 @@
+//! Codecs: pixels in, bytes out. Which one is used where is not decided here.
+
+pub(crate) mod clear;
+pub(crate) mod interleaved;
+pub(crate) mod planar;
