@@ -11,6 +11,7 @@
 
 pub mod backend;
 mod capture;
+mod damage;
 mod frame;
 mod input;
 mod watch;
@@ -62,9 +63,12 @@ pub struct Demo {
 /// # Errors
 /// Each is one sentence for the novice: no display, a Wayland session, a missing extension, unusual pixels.
 pub fn open(choice: Choice, gate: InputGate) -> Result<Desktop, OpenError> {
-    let _ = gate;
     match choice {
-        Choice::Auto | Choice::X11 | Choice::Demo => Err(OpenError::NoDisplay),
+        Choice::Demo => backend::demo::open(gate),
+        Choice::Auto | Choice::X11 => {
+            backend::x11::refuse_wayland(std::env::var_os("WAYLAND_DISPLAY").as_deref())?;
+            backend::x11::open(None, gate)
+        }
     }
 }
 
@@ -79,7 +83,7 @@ pub enum OpenError {
     #[error(
         "this is a Wayland session ({0}), and sharing needs an X11 session for now: choose one at the login screen"
     )]
-    Wayland(String),
+    Wayland(&'static str),
     /// The X server does not answer, or not to us.
     #[error("cannot reach the X server: {0}")]
     Connect(String),
@@ -89,6 +93,9 @@ pub enum OpenError {
     /// The picture is not 24 bits of colour in 32.
     #[error("the X server's pixels are of an unusual kind ({0}); sharing needs 24 bits of colour in 32, little-endian")]
     Visual(String),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(String),
     /// Root was asked to share somebody else's desktop.
     #[error(
         "this desktop belongs to another user: sharing runs with the rights of its owner, never as root for somebody else"
