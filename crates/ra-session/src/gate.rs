@@ -67,6 +67,13 @@ impl Seat {
     }
 }
 
+/// A seat that is lost, also in a panic, leaves no gate open behind it.
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.shut();
+    }
+}
+
 impl fmt::Debug for Seat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Seat").field("input", &self.input.gate).field("view", &self.view.gate).finish()
@@ -133,7 +140,8 @@ pub(crate) struct Keeper<K> {
 
 impl<K> Keeper<K> {
     fn new() -> (Self, Gate<K>) {
-        let gate = Gate { cell: Arc::new(Cell { open: AtomicU64::new(SHUT), last: AtomicU64::new(SHUT) }), kind: PhantomData };
+        let gate =
+            Gate { cell: Arc::new(Cell { open: AtomicU64::new(SHUT), last: AtomicU64::new(SHUT) }), kind: PhantomData };
         (Self { gate: gate.clone() }, gate)
     }
 
@@ -150,6 +158,12 @@ impl<K> Keeper<K> {
 pub(crate) struct Epoch<K> {
     epoch: NonZeroU64,
     kind: PhantomData<fn() -> K>,
+}
+
+impl<K> fmt::Debug for Epoch<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Epoch({})", self.epoch)
+    }
 }
 
 impl<K> Epoch<K> {
@@ -225,6 +239,14 @@ mod tests {
         let second = seat.input.open();
         assert_eq!(input.admit(first.stamp(())), None);
         assert_eq!(input.admit(second.stamp(())), Some(()));
+    }
+
+    #[test]
+    fn a_lost_seat_leaves_no_gate_open() {
+        let (mut seat, input, view) = Seat::new();
+        let _epochs = (seat.input.open(), seat.view.open());
+        drop(seat);
+        assert!(!input.is_open() && !view.is_open());
     }
 
     #[test]

@@ -1,0 +1,486 @@
+//! The table of issued invitations: what the novice's machine remembers of each ticket, and who may redeem one.
+//!
+//! The invitation is the file that was given away; the ticket is the row here, and only the row decides (KB300692).
+//! The table is pure: the engine stores rows, reads clocks and closes connections.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use ra_ticket::{Challenge, PassStub, Password, Redeemed, SessionId};
+
+use crate::moment::UnixTime;
+
+/// After so many wrong proofs a ticket is locked for a while (R39).
+pub const WRONG_PROOFS_TO_LOCK: u8 = 5;
+/// After so many it ends (R39).
+pub const WRONG_PROOFS_TO_END: u8 = 15;
+/// The first lock; each later one is twice as long (R39).
+pub const FIRST_LOCK: Duration = Duration::from_secs(60);
+/// After a no, or no answer, the ticket asks again at the earliest after this (R40a).
+pub const QUIET_AFTER_REFUSAL: Duration = Duration::from_secs(10);
+/// After so many it ends (R40a).
+pub const REFUSALS_TO_END: u8 = 3;
+
+/// All tickets this host knows.
+#[derive(Debug, Default)]
+pub struct Invitations {
+    tickets: Vec<Ticket>,
+}
+
+/// One issued invitation, as the novice's machine remembers it.
+#[derive(Debug)]
+pub struct Ticket {
+    /// The short name people use for it.
+    pub id: TicketId,
+    /// What the expert sends as `WorkingDir`.
+    pub session_id: SessionId,
+    /// What the expert must prove.
+    pub challenge: Challenge,
+    /// The PassStub in the invitation, if it has a password.
+    pub pass_stub: Option<PassStub>,
+    /// When it was made.
+    pub issued: UnixTime,
+    /// The first second in which it is no longer good.
+    pub expires: UnixTime,
+    /// Control is never granted on it.
+    pub view_only: bool,
+    /// Whether it can be redeemed.
+    pub status: Status,
+    /// What went wrong with it so far.
+    pub guard: Guard,
+}
+
+/// The short name of a ticket: 1 to 16 characters `A-Z 0-9`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TicketId(String);
+
+/// Whether a ticket can be redeemed. There is no way back to `Open` (R63, S108).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// In time and not ended.
+    Open,
+    /// Its time is over.
+    Expired,
+    /// Ended before its time.
+    Ended(EndCause),
+}
+
+/// Why a ticket ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndCause {
+    /// The novice or an administrator ended it.
+    Owner,
+    /// Somebody guessed at the password too often.
+    WrongPasswords,
+    /// The novice said no too often.
+    Refusals,
+    /// The host that made it went away in good order.
+    HostClosed,
+}
+
+/// What went wrong with a ticket so far (R39, R40a). It is stored, so that a restart forgives nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// Wrong proofs, all sources together.
+    pub wrong_proofs: u8,
+    /// The sources they came from, each once; at most [`WRONG_PROOFS_TO_END`].
+    pub failed_from: Vec<Source>,
+    /// Until then those sources are refused unread.
+    pub locked_until: UnixTime,
+    /// How often the novice said no or nothing.
+    pub refusals: u8,
+    /// Until then nobody is asked again.
+    pub quiet_until: UnixTime,
+}
+
+/// Where a connection comes from, as far as counting goes: an IPv4 address or an IPv6 /64.
+///
+/// Whoever has one IPv6 address has the 2^64 beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source(IpAddr);
+
+/// What becomes of one attempt to redeem a ticket.
+#[derive(Debug)]
+pub enum Judgement {
+    /// The proof is right: the novice may be asked.
+    Redeemed(Redeemed),
+    /// The proof is wrong.
+    Wrong {
+        /// It was one too many: the ticket has ended.
+        ended: bool,
+    },
+    /// Not now (RESULT 42).
+    Locked,
+    /// There is no such ticket any more.
+    Gone,
+}
+
+impl Invitations {
+    /// A table of what the store remembers.
+    #[must_use]
+    pub fn new(tickets: Vec<Ticket>) -> Self {
+        Self { tickets }
+    }
+
+    /// Adds a ticket just issued.
+    pub fn add(&mut self, ticket: Ticket) {
+        self.tickets.push(ticket);
+    }
+
+    /// All tickets, oldest first.
+    #[must_use]
+    pub fn tickets(&self) -> &[Ticket] {
+        &self.tickets
+    }
+
+    /// The ticket of that short name.
+    #[must_use]
+    pub fn ticket(&self, id: &TicketId) -> Option<&Ticket> {
+        self.tickets.iter().find(|ticket| ticket.id == *id)
+    }
+
+    /// The open ticket with that session id, if any (R30).
+    ///
+    /// Every open ticket is compared, each in constant time, so that the answer takes as long for a near miss as
+    /// for a hit.
+    #[must_use]
+    pub fn find(&self, session_id: &SessionId, now: UnixTime) -> Option<TicketId> {
+        let mut found = None;
+        for ticket in self.tickets.iter().filter(|ticket| ticket.is_open(now)) {
+            if ticket.session_id == *session_id {
+                found = Some(ticket.id.clone());
+            }
+        }
+        found
+    }
+
+    /// Judges one proof for one ticket and counts it (R38, R39, R40a).
+    ///
+    /// `proof` is the hexadecimal text of `PASS`, if there was one.
+    pub fn judge(&mut self, id: &TicketId, source: Source, proof: Option<&str>, now: UnixTime) -> Judgement {
+        let Some(ticket) = self.open(id, now) else { return Judgement::Gone };
+        if now < ticket.guard.locked_until && ticket.guard.failed_from.contains(&source) {
+            return Judgement::Locked;
+        }
+        match ticket.challenge.meet(proof) {
+            Some(_) if now < ticket.guard.quiet_until => Judgement::Locked,
+            Some(redeemed) => Judgement::Redeemed(redeemed),
+            None => Judgement::Wrong { ended: ticket.count_wrong_proof(source, now) },
+        }
+    }
+
+    /// The novice said no, or nothing, to a redeemed ticket: true when that was one too many and it has ended (R40a).
+    pub fn refused(&mut self, id: &TicketId, now: UnixTime) -> bool {
+        let Some(ticket) = self.open(id, now) else { return false };
+        ticket.guard.refusals = ticket.guard.refusals.saturating_add(1);
+        ticket.guard.quiet_until = now.after(QUIET_AFTER_REFUSAL);
+        let ended = ticket.guard.refusals >= REFUSALS_TO_END;
+        if ended {
+            ticket.status = Status::Ended(EndCause::Refusals);
+        }
+        ended
+    }
+
+    /// Ends a ticket early (R53); false when it was not open any more.
+    pub fn end(&mut self, id: &TicketId, cause: EndCause, now: UnixTime) -> bool {
+        let ticket = self.open(id, now);
+        let was_open = ticket.is_some();
+        if let Some(ticket) = ticket {
+            ticket.status = Status::Ended(cause);
+        }
+        was_open
+    }
+
+    /// Ends what has run out of time (R52) and names it. What it once saw expired stays so, whatever the clock does
+    /// later (R63).
+    pub fn expire(&mut self, now: UnixTime) -> Vec<TicketId> {
+        let due = self.tickets.iter_mut().filter(|ticket| ticket.status == Status::Open && ticket.expires <= now);
+        due.map(|ticket| {
+            ticket.status = Status::Expired;
+            ticket.id.clone()
+        })
+        .collect()
+    }
+
+    /// When [`Invitations::expire`] next has something to do.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<UnixTime> {
+        self.tickets.iter().filter(|ticket| ticket.status == Status::Open).map(|ticket| ticket.expires).min()
+    }
+
+    /// Whether any ticket can still be redeemed (R57).
+    #[must_use]
+    pub fn any_open(&self, now: UnixTime) -> bool {
+        self.tickets.iter().any(|ticket| ticket.is_open(now))
+    }
+
+    fn open(&mut self, id: &TicketId, now: UnixTime) -> Option<&mut Ticket> {
+        self.tickets.iter_mut().find(|ticket| ticket.id == *id && ticket.is_open(now))
+    }
+}
+
+impl Ticket {
+    /// In time, by this clock, and not ended.
+    #[must_use]
+    pub fn is_open(&self, now: UnixTime) -> bool {
+        self.status == Status::Open && now < self.expires
+    }
+
+    /// Whether `AlternateShell` of the Client Info is what an expert with this ticket sends: `*`, or the password.
+    ///
+    /// A `*` proves nothing; the proof on `remdesk` is asked for in either case. Source: session-protocol.md 3.2.
+    #[must_use]
+    pub fn admits_alternate_shell(&self, text: &str) -> bool {
+        if text == "*" {
+            return true;
+        }
+        let (Some(stub), Ok(password)) = (&self.pass_stub, Password::new(text)) else { return false };
+        self.challenge.meet(Some(&password.proof(stub).to_hex())).is_some()
+    }
+
+    /// True when it was one too many.
+    fn count_wrong_proof(&mut self, source: Source, now: UnixTime) -> bool {
+        let guard = &mut self.guard;
+        guard.wrong_proofs = guard.wrong_proofs.saturating_add(1);
+        if !guard.failed_from.contains(&source) {
+            guard.failed_from.push(source);
+        }
+        if guard.wrong_proofs >= WRONG_PROOFS_TO_END {
+            self.status = Status::Ended(EndCause::WrongPasswords);
+            return true;
+        }
+        if guard.wrong_proofs.is_multiple_of(WRONG_PROOFS_TO_LOCK) {
+            let doublings = u32::from(guard.wrong_proofs / WRONG_PROOFS_TO_LOCK) - 1;
+            guard.locked_until = now.after(FIRST_LOCK * 2_u32.pow(doublings));
+        }
+        false
+    }
+}
+
+impl TicketId {
+    const MAX: usize = 16;
+    /// No 0, 1, I, O: people read these aloud.
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+
+    /// Reads a name as a person types it; case and surrounding white space do not matter.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim().to_ascii_uppercase();
+        let fits = (1..=Self::MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
+        fits.then_some(Self(text))
+    }
+
+    /// A name of eight characters from forty random bits.
+    #[must_use]
+    pub fn from_entropy(entropy: [u8; 5]) -> Self {
+        let bits = entropy.iter().fold(0_u64, |bits, byte| (bits << 8) | u64::from(*byte));
+        let letter = |i: u32| Self::ALPHABET[usize::from(((bits >> (5 * i)) & 31) as u8)];
+        Self((0..8).map(|i| char::from(letter(i))).collect())
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl core::fmt::Display for TicketId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Source {
+    /// The address itself, or the network of an IPv6 address. An IPv4 address in IPv6 clothes counts as what it is.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self(IpAddr::V4(v4)),
+            IpAddr::V6(v6) => {
+                let network = u128::from(v6) & !u128::from(u64::MAX);
+                Self(IpAddr::V6(network.into()))
+            }
+        }
+    }
+
+    /// The address that stands for the whole source.
+    #[must_use]
+    pub fn address(self) -> IpAddr {
+        self.0
+    }
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    }
+}
+
+impl Status {
+    /// The one-word name in the table, in events and in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Expired => "expired",
+            Self::Ended(cause) => cause.name(),
+        }
+    }
+}
+
+impl EndCause {
+    /// The one-word name in the table, in events and in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "ended",
+            Self::WrongPasswords => "wrong_passwords",
+            Self::Refusals => "refusals",
+            Self::HostClosed => "host_closed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixTime = UnixTime(1_000_000);
+
+    fn stub() -> PassStub {
+        PassStub::parse("g*3Kdr_7XwzQb0").unwrap()
+    }
+
+    fn pass(password: &str) -> String {
+        Password::new(password).unwrap().proof(&stub()).to_hex().to_string()
+    }
+
+    fn table() -> (Invitations, TicketId) {
+        let id = TicketId::parse("abc").unwrap();
+        let ticket = Ticket {
+            id: id.clone(),
+            session_id: SessionId::parse("uARKW0ZmEZZmhrFyo+vN44yWMP9b6ykzD+AmFOIg02Q=").unwrap(),
+            challenge: Password::new("Tulip-4711").unwrap().proof(&stub()).into(),
+            pass_stub: Some(stub()),
+            issued: NOW,
+            expires: NOW.after(Duration::from_secs(3600)),
+            view_only: false,
+            status: Status::Open,
+            guard: Guard::default(),
+        };
+        (Invitations::new(vec![ticket]), id)
+    }
+
+    fn from(last: u8) -> Source {
+        Source::of(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)))
+    }
+
+    fn is_redeemed(judgement: &Judgement) -> bool {
+        matches!(judgement, Judgement::Redeemed(_))
+    }
+
+    #[test]
+    fn s027_r038_the_right_proof_redeems_and_a_wrong_one_does_not() {
+        let (mut table, id) = table();
+        assert!(matches!(table.judge(&id, from(1), Some(&pass("wrong")), NOW), Judgement::Wrong { ended: false }));
+        assert!(matches!(table.judge(&id, from(1), None, NOW), Judgement::Wrong { .. }));
+        assert!(is_redeemed(&table.judge(&id, from(1), Some(&pass("Tulip-4711")), NOW)));
+    }
+
+    #[test]
+    fn r039_five_wrong_proofs_lock_and_the_lock_doubles() {
+        let (mut table, id) = table();
+        let mut now = NOW;
+        for lock in [60, 120] {
+            for _ in 0..5 {
+                assert!(matches!(table.judge(&id, from(1), Some("00"), now), Judgement::Wrong { ended: false }));
+            }
+            let right = pass("Tulip-4711");
+            assert!(matches!(table.judge(&id, from(1), Some(&right), now), Judgement::Locked));
+            assert!(is_redeemed(&table.judge(&id, from(2), Some(&right), now)), "an address that never failed passes");
+            now = now.after(Duration::from_secs(lock - 1));
+            assert!(matches!(table.judge(&id, from(1), Some(&right), now), Judgement::Locked));
+            now = now.after(Duration::from_secs(1));
+            assert!(is_redeemed(&table.judge(&id, from(1), Some(&right), now)));
+        }
+    }
+
+    #[test]
+    fn r039_fifteen_wrong_proofs_from_anywhere_end_the_ticket() {
+        let (mut table, id) = table();
+        for last in 0..14 {
+            assert!(matches!(table.judge(&id, from(last), Some("00"), NOW), Judgement::Wrong { ended: false }));
+        }
+        assert!(matches!(table.judge(&id, from(99), Some("00"), NOW), Judgement::Wrong { ended: true }));
+        assert!(matches!(table.judge(&id, from(200), Some(&pass("Tulip-4711")), NOW), Judgement::Gone));
+        assert_eq!(table.ticket(&id).unwrap().status, Status::Ended(EndCause::WrongPasswords));
+    }
+
+    #[test]
+    fn r040_after_a_refusal_the_ticket_is_quiet_and_after_three_it_ends() {
+        let (mut table, id) = table();
+        let right = pass("Tulip-4711");
+        let mut now = NOW;
+        for nth in 1..=3 {
+            assert!(is_redeemed(&table.judge(&id, from(1), Some(&right), now)));
+            assert_eq!(table.refused(&id, now), nth == 3);
+            let soon = now.after(Duration::from_secs(9));
+            let early = table.judge(&id, from(1), Some(&right), soon);
+            assert!(matches!(early, Judgement::Locked | Judgement::Gone));
+            now = now.after(Duration::from_secs(10));
+        }
+        assert!(matches!(table.judge(&id, from(1), Some(&right), now), Judgement::Gone));
+    }
+
+    #[test]
+    fn s060_r052_r063_what_was_seen_expired_stays_expired_when_the_clock_goes_back() {
+        let (mut table, id) = table();
+        let end = NOW.after(Duration::from_secs(3600));
+        assert!(table.expire(UnixTime(end.0 - 1)).is_empty());
+        assert_eq!(table.expire(end), [id.clone()]);
+        assert!(matches!(table.judge(&id, from(1), Some(&pass("Tulip-4711")), NOW), Judgement::Gone));
+        assert!(!table.any_open(NOW));
+    }
+
+    #[test]
+    fn s032_s035_an_expired_ticket_is_not_found_to_the_second() {
+        let (table, id) = table();
+        let session = SessionId::parse("uARKW0ZmEZZmhrFyo+vN44yWMP9b6ykzD+AmFOIg02Q=").unwrap();
+        assert_eq!(table.find(&session, UnixTime(NOW.0 + 3599)), Some(id));
+        assert_eq!(table.find(&session, UnixTime(NOW.0 + 3600)), None);
+    }
+
+    #[test]
+    fn s031_r053_an_ended_ticket_is_gone_at_once() {
+        let (mut table, id) = table();
+        assert!(table.end(&id, EndCause::Owner, NOW));
+        assert!(!table.end(&id, EndCause::Owner, NOW), "only once");
+        assert_eq!(table.find(&table.tickets()[0].session_id, NOW), None);
+    }
+
+    #[test]
+    fn an_ipv6_neighbour_and_an_ipv4_address_in_disguise_are_the_same_source() {
+        let of = |text: &str| Source::of(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+    }
+
+    #[test]
+    fn alternate_shell_is_a_star_or_the_password() {
+        let (table, _) = table();
+        let ticket = &table.tickets()[0];
+        assert!(ticket.admits_alternate_shell("*") && ticket.admits_alternate_shell("Tulip-4711"));
+        assert!(!ticket.admits_alternate_shell("") && !ticket.admits_alternate_shell("xterm"));
+    }
+
+    #[test]
+    fn a_ticket_name_survives_being_typed() {
+        let id = TicketId::from_entropy([1, 2, 3, 4, 5]);
+        assert_eq!(id.as_str().len(), 8);
+        assert_eq!(TicketId::parse(&format!(" {} ", id.as_str().to_lowercase())), Some(id));
+        assert!(TicketId::parse("../../etc").is_none() && TicketId::parse("").is_none());
+    }
+}

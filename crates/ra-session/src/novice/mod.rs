@@ -1,0 +1,9 @@
+//! The novice's side: a struct for each state, and the [`Session`] that a driver feeds.
+
+mod session;
+mod states;
+
+pub use session::{ANSWER_WITHIN, NOES_TO_CONTROL, QUIET_AFTER_NO, Session, State};
+pub use states::{
+    AwaitingConsent, Connecting, ControlRequested, Controlling, Ended, InputPermit, Revoked, ViewPermit, Viewing,
+};

@@ -1,0 +1,264 @@
+//! A struct per state. Each has only the methods that make sense there, and a transition consumes it.
+//!
+//! ```text
+//! Connecting ── redeem ──► AwaitingConsent ── consent ──► Viewing ◄────────────── settle ── Revoked
+//!                               │                          │  ▲ decline                       ▲
+//!                               │                ask_control  │                               │ revoke
+//!                               │                          ▼  │                               │
+//!                               │                     ControlRequested ── consent ──► Controlling
+//!                               └───────────── end (from anywhere) ──► Ended
+//! ```
+
+use core::marker::PhantomData;
+
+use ra_policy::{ControlAllowed, HelpAllowed};
+use ra_ticket::Redeemed;
+
+use crate::consent::{ConsentToControl, ConsentToView, Question, QuestionId};
+use crate::effect::{EndReason, RevokedBy};
+use crate::gate::{Epoch, Gate, Input, Seat, Stamp, Stamped, View};
+use crate::input::InputEvent;
+
+/// A transport is there; nobody has proved anything.
+#[derive(Debug, Default)]
+pub struct Connecting(());
+
+/// The ticket is redeemed and the novice is being asked. No pixel leaves, no input lands.
+#[derive(Debug)]
+pub struct AwaitingConsent {
+    seat: Seat,
+    question: QuestionId,
+}
+
+/// The expert sees. No input lands.
+pub struct Viewing {
+    seat: Seat,
+    epoch: Epoch<View>,
+    questions: QuestionId,
+    /// INVARIANT: whoever holds a `Viewing` holds the consent that made it.
+    _consent: ConsentToView,
+}
+
+/// The expert sees and has asked for control; the novice is being asked. No input lands.
+#[derive(Debug)]
+pub struct ControlRequested {
+    viewing: Viewing,
+    question: QuestionId,
+}
+
+/// The expert sees and controls.
+pub struct Controlling {
+    viewing: Viewing,
+    epoch: Epoch<Input>,
+    /// INVARIANT: whoever holds a `Controlling` holds the consent that made it.
+    _consent: ConsentToControl,
+}
+
+/// Control is gone and the gate is shut; the last held keys are being lifted.
+#[derive(Debug)]
+pub struct Revoked {
+    viewing: Viewing,
+    by: RevokedBy,
+}
+
+/// It is over. The seat is free for the next expert.
+#[derive(Debug)]
+pub struct Ended {
+    reason: EndReason,
+    seat: Option<Seat>,
+}
+
+/// The right to let one event through to the desktop, lent by [`Controlling`] and never longer than it.
+#[derive(Debug)]
+pub struct InputPermit<'a> {
+    epoch: &'a Epoch<Input>,
+}
+
+/// The right to let pixels out, lent by [`Viewing`] and the states that follow it.
+#[derive(Debug)]
+pub struct ViewPermit<'a> {
+    stamp: Stamp<View>,
+    lent_by: PhantomData<&'a Viewing>,
+}
+
+impl InputPermit<'_> {
+    /// Marks an event as permitted now. The injector admits it while this very control lasts.
+    #[must_use]
+    pub fn stamp(&self, event: InputEvent) -> Stamped<Input, InputEvent> {
+        self.epoch.stamp(event)
+    }
+}
+
+impl ViewPermit<'_> {
+    /// The stamp for the capture thread. It may outlive the permit; the frame writer then admits nothing from it.
+    #[must_use]
+    pub fn into_stamp(self) -> Stamp<View> {
+        self.stamp
+    }
+}
+
+impl Connecting {
+    /// An expert's transport has arrived.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(())
+    }
+
+    /// The ticket is redeemed, policy allows help and the seat was free: the novice is asked.
+    ///
+    /// The three arguments are the first three gates of the crate's table; none can be had without passing it.
+    pub fn redeem(self, _: Redeemed, _: HelpAllowed, seat: Seat) -> (AwaitingConsent, Question<ConsentToView>) {
+        seat.shut();
+        let question = QuestionId::FIRST;
+        (AwaitingConsent { seat, question }, Question::new(question))
+    }
+}
+
+impl AwaitingConsent {
+    /// The novice agreed: pixels may leave.
+    #[must_use]
+    pub fn consent(mut self, consent: ConsentToView) -> Viewing {
+        let epoch = self.seat.view.open();
+        Viewing { seat: self.seat, epoch, questions: self.question, _consent: consent }
+    }
+
+    /// The novice did not agree, or something else ended it.
+    #[must_use]
+    pub fn end(self, reason: EndReason) -> Ended {
+        Ended::new(reason, self.seat)
+    }
+
+    /// The question that is open.
+    #[must_use]
+    pub fn question(&self) -> QuestionId {
+        self.question
+    }
+}
+
+impl Viewing {
+    /// Lends the right to let pixels out.
+    #[must_use]
+    pub fn view_permit(&self) -> ViewPermit<'_> {
+        ViewPermit { stamp: Stamp::of(&self.epoch), lent_by: PhantomData }
+    }
+
+    /// The expert asks and settings do not forbid it: the novice is asked.
+    pub fn ask_control(mut self, _: &ControlAllowed) -> (ControlRequested, Question<ConsentToControl>) {
+        self.questions = self.questions.next();
+        let question = self.questions;
+        (ControlRequested { viewing: self, question }, Question::new(question))
+    }
+
+    /// Ends it: both gates shut.
+    #[must_use]
+    pub fn end(self, reason: EndReason) -> Ended {
+        Ended::new(reason, self.seat)
+    }
+}
+
+impl ControlRequested {
+    /// The novice agreed: input may land.
+    #[must_use]
+    pub fn consent(mut self, consent: ConsentToControl) -> Controlling {
+        let epoch = self.viewing.seat.input.open();
+        Controlling { viewing: self.viewing, epoch, _consent: consent }
+    }
+
+    /// The novice did not agree, or the expert withdrew the request.
+    #[must_use]
+    pub fn decline(self) -> Viewing {
+        self.viewing
+    }
+
+    /// The question that is open.
+    #[must_use]
+    pub fn question(&self) -> QuestionId {
+        self.question
+    }
+
+    /// Ends it: both gates shut.
+    #[must_use]
+    pub fn end(self, reason: EndReason) -> Ended {
+        self.viewing.end(reason)
+    }
+}
+
+impl Controlling {
+    /// Lends the right to let one event through.
+    #[must_use]
+    pub fn input_permit(&self) -> InputPermit<'_> {
+        InputPermit { epoch: &self.epoch }
+    }
+
+    /// Takes control back. The gate is shut before anything else happens; no failure, no wait.
+    #[must_use]
+    pub fn revoke(self, by: RevokedBy) -> Revoked {
+        self.input_gate().shut();
+        Revoked { viewing: self.viewing, by }
+    }
+
+    /// Ends it: both gates shut.
+    #[must_use]
+    pub fn end(self, reason: EndReason) -> Ended {
+        self.viewing.end(reason)
+    }
+
+    fn input_gate(&self) -> &Gate<Input> {
+        &self.viewing.seat.input.gate
+    }
+}
+
+impl Revoked {
+    /// Held keys are up and the expert knows: the session goes on as it was before control.
+    #[must_use]
+    pub fn settle(self) -> Viewing {
+        self.viewing
+    }
+
+    /// What took control back.
+    #[must_use]
+    pub fn by(&self) -> RevokedBy {
+        self.by
+    }
+
+    /// Ends it: both gates shut.
+    #[must_use]
+    pub fn end(self, reason: EndReason) -> Ended {
+        self.viewing.end(reason)
+    }
+}
+
+impl Ended {
+    fn new(reason: EndReason, seat: Seat) -> Self {
+        seat.shut();
+        Self { reason, seat: Some(seat) }
+    }
+
+    /// What stands in for a state while it is being replaced.
+    pub(super) fn placeholder() -> Self {
+        Self { reason: EndReason::NoviceStopped, seat: None }
+    }
+
+    /// Why it ended.
+    #[must_use]
+    pub fn reason(&self) -> EndReason {
+        self.reason
+    }
+
+    /// Gives the seat back for the next expert; the first call has it.
+    pub fn seat(&mut self) -> Option<Seat> {
+        self.seat.take()
+    }
+}
+
+impl core::fmt::Debug for Viewing {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Viewing").field("seat", &self.seat).finish_non_exhaustive()
+    }
+}
+
+impl core::fmt::Debug for Controlling {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Controlling").field("viewing", &self.viewing).finish_non_exhaustive()
+    }
+}
