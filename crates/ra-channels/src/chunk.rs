@@ -132,3 +132,47 @@ fn header(chunk: &[u8]) -> Result<Header<'_>, ChunkError> {
     let whole = whole.ok_or(ChunkError::TooLong(length))?;
     Ok(Header { length: whole, first: flags & FLAG_FIRST != 0, last: flags & FLAG_LAST != 0, data })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(length: u32, flags: u32, data: &[u8]) -> Vec<u8> {
+        [&length.to_le_bytes()[..], &flags.to_le_bytes(), data].concat()
+    }
+
+    #[test]
+    fn what_does_not_add_up_is_an_error_and_leaves_nothing_behind() {
+        let first = chunk(4, FLAG_FIRST, b"ab");
+        for (bad, error) in [
+            (chunk(4, FLAG_FIRST, b"cd"), ChunkError::OutOfOrder),
+            (chunk(5, FLAG_LAST, b"cd"), ChunkError::LengthMismatch),
+            (chunk(4, FLAG_LAST, b"c"), ChunkError::LengthMismatch),
+            (chunk(4, 0, b"cde"), ChunkError::LengthMismatch),
+            (chunk(4, FLAG_LAST | FLAG_COMPRESSED, b"cd"), ChunkError::Compressed),
+            (vec![4, 0, 0, 0, 2, 0, 0], ChunkError::Truncated),
+        ] {
+            let mut reassembler = Reassembler::new();
+            assert_eq!(reassembler.push(&first), Ok(None));
+            assert_eq!(reassembler.push(&bad), Err(error));
+            assert_eq!(reassembler.push(&chunk(4, FLAG_LAST, b"cd")), Err(ChunkError::OutOfOrder));
+            assert_eq!(reassembler.push(&chunk(2, FLAG_FIRST | FLAG_LAST, b"ok")), Ok(Some(b"ok".to_vec())));
+        }
+    }
+
+    #[test]
+    fn nobody_is_made_to_collect_more_than_the_limit() {
+        let limit = MAX_MESSAGE_BYTES as u32;
+        assert_eq!(admit(&chunk(limit, FLAG_FIRST, b"a")), Ok(()));
+        assert_eq!(admit(&chunk(limit + 1, FLAG_FIRST, b"a")), Err(ChunkError::TooLong(limit + 1)));
+        assert_eq!(admit(&chunk(4, FLAG_FIRST | FLAG_COMPRESSED, b"a")), Err(ChunkError::Compressed));
+        assert_eq!(admit(&[0; 7]), Err(ChunkError::Truncated));
+    }
+
+    #[test]
+    fn an_empty_message_is_one_chunk() {
+        let chunks = split(&[], Direction::ToNovice, CHUNK_BYTES);
+        assert_eq!(chunks, [chunk(0, 0x13, &[])]);
+        assert_eq!(Reassembler::new().push(&chunks[0]), Ok(Some(Vec::new())));
+    }
+}

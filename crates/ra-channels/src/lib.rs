@@ -34,7 +34,7 @@
 //!
 //! // Here ra-ticket checks the proof and the novice is asked. She says no.
 //! expert.receive(novice.result(ResultCode::HelpeeSaidNo).as_bytes());
-//! assert_eq!(expert.take_events(), [ExpertEvent::Refused(ResultCode::HelpeeSaidNo)]);
+//! assert_eq!(expert.take_events(), [ExpertEvent::ProofSent, ExpertEvent::Refused(ResultCode::HelpeeSaidNo)]);
 //! # Ok::<(), ra_channels::TextError>(())
 //! ```
 //!

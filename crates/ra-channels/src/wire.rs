@@ -220,7 +220,7 @@ pub(crate) fn split_at_nul(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 /// Reads all of `bytes` as UTF-16LE, without a copy that is not wiped.
 pub(crate) fn read_utf16(bytes: &[u8]) -> Result<Zeroizing<String>, BadUtf16> {
-    if bytes.len() % 2 != 0 {
+    if !bytes.len().is_multiple_of(2) {
         return Err(BadUtf16::OddBytes);
     }
     // A unit becomes at most three bytes of UTF-8, so the string never grows and leaves no copy behind.
@@ -233,7 +233,7 @@ pub(crate) fn read_utf16(bytes: &[u8]) -> Result<Zeroizing<String>, BadUtf16> {
 
 /// Reads all of `bytes` as UTF-16LE for show: what is no text becomes U+FFFD.
 pub(crate) fn read_utf16_lossy(bytes: &[u8]) -> Result<String, BadUtf16> {
-    if bytes.len() % 2 != 0 {
+    if !bytes.len().is_multiple_of(2) {
         return Err(BadUtf16::OddBytes);
     }
     Ok(char::decode_utf16(units(bytes)).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())

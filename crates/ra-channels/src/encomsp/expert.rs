@@ -160,3 +160,96 @@ impl EncomspExpert {
         self.events.push(event, || ExpertEvent::Malformed(EncomspError::Flood));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn participant(expert: &mut EncomspExpert, id: u32, flags: u16) -> Vec<ExpertEvent> {
+        let order = Order::ParticipantCreated {
+            id: ParticipantId(id),
+            group: 0,
+            flags: ParticipantFlags(flags),
+            name: "Expert".into(),
+        };
+        expert.receive(&order.encode().unwrap());
+        expert.take_events()
+    }
+
+    fn wish(message: &ToNovice) -> Order {
+        decode(message.as_bytes()).unwrap().remove(0)
+    }
+
+    #[test]
+    fn our_own_novice_is_followed_through_a_session() {
+        let mut expert = EncomspExpert::new();
+        assert_eq!(participant(&mut expert, 1, 4), [ExpertEvent::Rights(Rights::Nothing)]);
+        assert_eq!(participant(&mut expert, 1, 5), [ExpertEvent::Rights(Rights::View)]);
+        assert_eq!(participant(&mut expert, 1, 7), [ExpertEvent::Rights(Rights::ViewAndInteract)]);
+        let asked = Order::ControlChange { flags: ControlFlags(3), id: ParticipantId(1) };
+        assert_eq!(wish(&expert.request_control()), asked);
+        let released = Order::ControlChange { flags: ControlFlags(1), id: ParticipantId(1) };
+        assert_eq!(wish(&expert.release_control()), released);
+    }
+
+    #[test]
+    fn the_captures_of_windows_are_followed_without_the_flag() {
+        let mut expert = EncomspExpert::new();
+        assert_eq!(participant(&mut expert, 0, 4), [ExpertEvent::Rights(Rights::Nothing)]);
+        assert_eq!(participant(&mut expert, 0, 0), [ExpertEvent::Rights(Rights::Nothing)]);
+        assert_eq!(participant(&mut expert, 0, 1), [ExpertEvent::Rights(Rights::View)]);
+        assert_eq!(expert.participant(), Some(ParticipantId(0)));
+        let removed = Order::ParticipantRemoved { id: ParticipantId(0), kind: 0, code: 0xd00a_0006 };
+        expert.receive(&removed.encode().unwrap());
+        assert_eq!(expert.take_events(), [ExpertEvent::Removed]);
+    }
+
+    #[test]
+    fn the_flag_is_learned_once_and_rights_of_others_are_not_ours() {
+        let mut expert = EncomspExpert::new();
+        participant(&mut expert, 3, 5);
+        assert_eq!(participant(&mut expert, 4, 7), [], "the flag on another changes nothing");
+        assert_eq!(participant(&mut expert, 5, 3), []);
+        let removed = Order::ParticipantRemoved { id: ParticipantId(4), kind: 0, code: 0 };
+        expert.receive(&removed.encode().unwrap());
+        assert_eq!(expert.take_events(), []);
+        assert_eq!(expert.participant(), Some(ParticipantId(3)));
+    }
+
+    #[test]
+    fn without_the_flag_the_only_participant_is_ours_until_there_are_two() {
+        let mut expert = EncomspExpert::new();
+        assert_eq!(participant(&mut expert, 3, 3), [ExpertEvent::Rights(Rights::ViewAndInteract)]);
+        assert_eq!(participant(&mut expert, 4, 3), [ExpertEvent::Rights(Rights::Nothing)]);
+        assert_eq!(participant(&mut expert, 3, 3), []);
+        assert_eq!(expert.participant(), None);
+        assert_eq!(participant(&mut expert, 4, 5), [ExpertEvent::Rights(Rights::View)], "the flag settles it");
+    }
+
+    #[test]
+    fn nobody_announced_means_number_0() {
+        let asked = Order::ControlChange { flags: ControlFlags(3), id: ParticipantId(0) };
+        assert_eq!(wish(&EncomspExpert::new().request_control()), asked);
+    }
+
+    #[test]
+    fn to_interact_without_a_view_is_nothing() {
+        assert_eq!(participant(&mut EncomspExpert::new(), 1, 6), [ExpertEvent::Rights(Rights::Nothing)]);
+    }
+
+    #[test]
+    fn pause_and_refusal_are_reported() {
+        let mut expert = EncomspExpert::new();
+        participant(&mut expert, 1, 5);
+        let orders = [
+            Order::GraphicsPaused,
+            Order::GraphicsResumed,
+            Order::ControlChangeResponse { flags: ControlFlags(3), id: ParticipantId(1), reason: 0 },
+            Order::ControlChangeResponse { flags: ControlFlags(3), id: ParticipantId(1), reason: 5 },
+        ];
+        let pdu: Vec<u8> = orders.iter().flat_map(|order| order.encode().unwrap().to_vec()).collect();
+        expert.receive(&pdu);
+        let expected = [ExpertEvent::Paused, ExpertEvent::Resumed, ExpertEvent::RequestRefused { reason: 5 }];
+        assert_eq!(expert.take_events(), expected);
+    }
+}

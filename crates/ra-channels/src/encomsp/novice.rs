@@ -139,3 +139,96 @@ fn say(order: &Order) -> ToExpert {
 
 /// DiscType of a removal by the host.
 const BY_HOST: u32 = 0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn novice() -> EncomspNovice {
+        EncomspNovice::new(ParticipantId(7), "Expert").unwrap()
+    }
+
+    fn wish(novice: &mut EncomspNovice, flags: u16, id: u32) -> Vec<NoviceEvent> {
+        let order = Order::ControlChange { flags: ControlFlags(flags), id: ParticipantId(id) };
+        novice.receive(&order.encode().unwrap());
+        novice.take_events()
+    }
+
+    #[test]
+    fn every_order_about_the_expert_says_that_it_is_the_receiver() {
+        let mut novice = novice();
+        let [filter, nothing] = novice.announce();
+        assert_eq!(decode(filter.as_bytes()).unwrap(), [Order::FilterStateUpdated { enabled: false }]);
+        let orders = [nothing, novice.rights(Rights::View), novice.rights(Rights::ViewAndInteract)];
+        for (order, flags) in orders.iter().zip([4, 5, 7]) {
+            let expected = Order::ParticipantCreated {
+                id: ParticipantId(7),
+                group: 0,
+                flags: ParticipantFlags(flags),
+                name: "Expert".into(),
+            };
+            assert_eq!(decode(order.as_bytes()).unwrap(), [expected]);
+        }
+    }
+
+    #[test]
+    fn wishes_are_heard_from_the_expert_and_from_nobody_else() {
+        let mut novice = novice();
+        let _ = novice.announce();
+        // FreeRDP 2 always says 0; FreeRDP 3 the number that it was told.
+        for id in [7, 0] {
+            assert_eq!(wish(&mut novice, 3, id), [NoviceEvent::ControlRequested]);
+            assert_eq!(wish(&mut novice, 2, id), [NoviceEvent::ControlRequested]);
+            assert_eq!(wish(&mut novice, 1, id), [NoviceEvent::ControlReleased]);
+            assert_eq!(wish(&mut novice, 0, id), [NoviceEvent::ViewReleased]);
+            assert_eq!(wish(&mut novice, 8, id), [NoviceEvent::ViewReleased], "8 is never sent and asks for nothing");
+        }
+        assert_eq!(wish(&mut novice, 3, 8), []);
+    }
+
+    #[test]
+    fn wishes_count_between_the_announcement_and_the_removal() {
+        let mut novice = novice();
+        assert_eq!(wish(&mut novice, 3, 7), []);
+        let _ = novice.announce();
+        assert_eq!(wish(&mut novice, 3, 7), [NoviceEvent::ControlRequested]);
+        let removed = novice.remove();
+        let expected = Order::ParticipantRemoved { id: ParticipantId(7), kind: 0, code: 0 };
+        assert_eq!(decode(removed.as_bytes()).unwrap(), [expected]);
+        assert_eq!(wish(&mut novice, 3, 7), []);
+    }
+
+    #[test]
+    fn what_only_novices_say_is_passed_over() {
+        let mut novice = novice();
+        let _ = novice.announce();
+        novice.receive(novice.rights(Rights::ViewAndInteract).as_bytes().to_vec().as_slice());
+        novice.receive(&Order::WindowShow { window: 1 }.encode().unwrap());
+        assert_eq!(novice.take_events(), []);
+    }
+
+    #[test]
+    fn a_flood_of_orders_in_one_message_ends_in_one_last_event() {
+        let mut novice = novice();
+        let _ = novice.announce();
+        let order = Order::ControlChange { flags: ControlFlags(3), id: ParticipantId(7) }.encode().unwrap();
+        novice.receive(&order.repeat(6000));
+        let events = novice.take_events();
+        assert_eq!(events.len(), crate::MAX_WAITING_EVENTS + 1);
+        assert_eq!(events.last(), Some(&NoviceEvent::Malformed(EncomspError::Flood)));
+        assert_eq!(wish(&mut novice, 3, 7), []);
+    }
+
+    #[test]
+    fn a_name_that_does_not_fit_is_refused_and_the_old_one_stays() {
+        assert!(matches!(
+            EncomspNovice::new(ParticipantId(0), &"n".repeat(1025)),
+            Err(TextError::TooLong { limit: 1024, .. })
+        ));
+        let mut novice = novice();
+        assert!(novice.rename("nul\0").is_err());
+        assert_eq!(novice.rights(Rights::View).as_bytes().len(), 4 + 10 + 2 + 12);
+        novice.rename("Mum").unwrap();
+        assert_eq!(novice.rights(Rights::View).as_bytes().len(), 4 + 10 + 2 + 6);
+    }
+}

@@ -391,3 +391,55 @@ fn put_name(body: &mut Vec<u8>, name: &str) -> Result<(), TextError> {
 
 /// Most UTF-16 units of a name. Source: session-protocol.md section 6, UNICODE_STRING.
 pub const MAX_NAME_UNITS: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_too_short_for_its_fields_is_an_error_and_a_longer_one_is_not() {
+        let order = Order::ControlChange { flags: ControlFlags(3), id: ParticipantId(1) };
+        let exact = order.encode().unwrap();
+        for length in 4..exact.len() {
+            let mut short = exact[..length].to_vec();
+            short[2] = length as u8;
+            assert_eq!(decode(&short), Err(EncomspError::OrderTooShort { kind: 9 }));
+        }
+        let mut long = [&exact[..], &[1, 2, 3]].concat();
+        long[2] = long.len() as u8;
+        assert_eq!(decode(&[long, exact.to_vec()].concat()).unwrap(), [order.clone(), order]);
+    }
+
+    #[test]
+    fn unknown_types_are_passed_over() {
+        let paused = Order::GraphicsPaused.encode().unwrap();
+        let unknown = [0x77, 0x77, 6, 0, 1, 2];
+        assert_eq!(decode(&[&unknown[..], &paused, &unknown].concat()).unwrap(), [Order::GraphicsPaused]);
+    }
+
+    #[test]
+    fn lengths_are_checked_before_they_are_used() {
+        for (bytes, length, left) in
+            [(&[1, 0, 5][..], 0, 3), (&[1, 0, 3, 0, 0], 3, 5), (&[1, 0, 6, 0, 0], 6, 5), (&[1, 0, 0, 0], 0, 4)]
+        {
+            assert_eq!(decode(bytes), Err(EncomspError::OrderLength { length, left }));
+        }
+        let long = vec![0; MAX_MESSAGE_BYTES + 1];
+        assert_eq!(decode(&long), Err(EncomspError::TooLong { bytes: long.len() }));
+    }
+
+    #[test]
+    fn a_name_is_at_most_1024_units() {
+        let named = |units: u16| {
+            let mut order = vec![8, 0, 0, 0];
+            order.extend([0; 10]);
+            order.extend(units.to_le_bytes());
+            order.extend(vec![b'n'; 2 * usize::from(units)]);
+            let length = order.len() as u16;
+            order[2..4].copy_from_slice(&length.to_le_bytes());
+            decode(&order)
+        };
+        assert!(named(1024).is_ok());
+        assert_eq!(named(1025), Err(EncomspError::NameTooLong { units: 1025 }));
+    }
+}

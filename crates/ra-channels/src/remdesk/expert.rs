@@ -273,3 +273,116 @@ impl Next {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one() -> RemdeskExpert {
+        let credentials =
+            Credentials::VersionOne { connection_string: "65538,1".into(), expert_blob: "11;NAME=Expert".into() };
+        RemdeskExpert::new(credentials).unwrap()
+    }
+
+    fn two() -> RemdeskExpert {
+        let credentials =
+            Credentials::VersionTwo { encrypted_stub: vec![7; 32].into(), expert_blob: "11;NAME=Expert".into() };
+        RemdeskExpert::new(credentials).unwrap()
+    }
+
+    fn hear(expert: &mut RemdeskExpert, message: &Message) -> Vec<Message> {
+        let answers = expert.receive(&message.encode().unwrap());
+        answers.iter().map(|answer| decode(answer.as_bytes()).unwrap().unwrap()).collect()
+    }
+
+    const VERSION: Message = Message::VersionInfo { major: 1, minor: 2 };
+    const OK: Message = Message::Result(ResultCode::NoError);
+
+    #[test]
+    fn the_first_word_of_the_novice_starts_it_once() {
+        for (first, second) in [(Message::ServerAnnounce, VERSION), (VERSION, Message::ServerAnnounce)] {
+            let mut expert = two();
+            let said = hear(&mut expert, &first);
+            assert!(matches!(said[..], [Message::ExpertOnVista { .. }, Message::VerifyPassword { .. }]), "{said:?}");
+            assert_eq!(hear(&mut expert, &second), []);
+            assert_eq!(hear(&mut expert, &first), []);
+            assert_eq!(expert.take_events(), [ExpertEvent::ProofSent]);
+        }
+    }
+
+    #[test]
+    fn version_1_asks_for_the_desktop_between_two_results() {
+        let mut expert = one();
+        let said = hear(&mut expert, &Message::ServerAnnounce);
+        assert!(matches!(said[..], [VERSION, Message::Authenticate { .. }]), "{said:?}");
+        assert_eq!(hear(&mut expert, &VERSION), []);
+        let said = hear(&mut expert, &OK);
+        assert!(matches!(said[..], [Message::RemoteControlDesktop { .. }]), "{said:?}");
+        assert_eq!(hear(&mut expert, &OK), []);
+        assert_eq!(expert.take_events(), [ExpertEvent::ProofSent, ExpertEvent::Authenticated, ExpertEvent::Admitted]);
+    }
+
+    #[test]
+    fn version_2_is_admitted_by_the_first_result_and_not_by_a_second() {
+        let mut expert = two();
+        hear(&mut expert, &Message::ServerAnnounce);
+        hear(&mut expert, &OK);
+        hear(&mut expert, &OK);
+        assert_eq!(expert.take_events(), [ExpertEvent::ProofSent, ExpertEvent::Admitted]);
+    }
+
+    #[test]
+    fn the_shadow_server_of_freerdp_needs_all_at_once_and_says_one_result() {
+        let mut expert = one();
+        let said = hear(&mut expert, &VERSION);
+        assert!(
+            matches!(said[..], [VERSION, Message::Authenticate { .. }, Message::RemoteControlDesktop { .. }]),
+            "{said:?}"
+        );
+        hear(&mut expert, &OK);
+        assert_eq!(expert.take_events(), [ExpertEvent::ProofSent, ExpertEvent::Admitted]);
+    }
+
+    #[test]
+    fn every_other_result_ends_it_at_any_time() {
+        for code in ResultCode::NAMED.iter().copied().filter(|code| !code.is_ok()).chain([ResultCode::other(4711)]) {
+            for before in [&[][..], &[Message::ServerAnnounce][..], &[Message::ServerAnnounce, OK][..]] {
+                for mut expert in [one(), two()] {
+                    before.iter().for_each(|message| drop(hear(&mut expert, message)));
+                    let _ = expert.take_events();
+                    assert_eq!(hear(&mut expert, &Message::Result(code)), []);
+                    assert_eq!(expert.take_events(), [ExpertEvent::Refused(code)]);
+                    assert_eq!(hear(&mut expert, &OK), []);
+                    assert_eq!(expert.take_events(), []);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_yes_before_the_proof_is_no_yes() {
+        let mut expert = two();
+        hear(&mut expert, &OK);
+        hear(&mut expert, &Message::Command(Command::Control(ControlNotice::Granted)));
+        assert_eq!(expert.take_events(), []);
+        assert!(!hear(&mut expert, &Message::ServerAnnounce).is_empty());
+    }
+
+    #[test]
+    fn credentials_that_cannot_be_said_are_refused_at_once() {
+        let credentials =
+            Credentials::VersionTwo { encrypted_stub: vec![].into(), expert_blob: "11;NAME=Exp\0rt".into() };
+        assert_eq!(RemdeskExpert::new(credentials).unwrap_err(), TextError::HoldsNul { field: "expert blob" });
+        let connection_string = "x".repeat(20_000).into();
+        let credentials = Credentials::VersionOne { connection_string, expert_blob: "6;NAME=E".into() };
+        let error = RemdeskExpert::new(credentials).unwrap_err();
+        assert!(matches!(error, TextError::TooLong { field: "connection string", .. }), "{error}");
+    }
+
+    #[test]
+    fn control_is_asked_for_here_in_version_1_only() {
+        assert!(two().request_control().is_none());
+        let asked = one().request_control().unwrap();
+        assert_eq!(decode(asked.as_bytes()), Ok(Some(Message::Command(Command::RequestControl))));
+    }
+}

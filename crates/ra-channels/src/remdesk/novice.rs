@@ -253,3 +253,151 @@ impl RemdeskNovice {
         self.events.push(event, || NoviceEvent::Malformed(RemdeskError::Flood));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn say(novice: &mut RemdeskNovice, message: &Message) -> Vec<NoviceEvent> {
+        assert!(novice.receive(&message.encode().unwrap()).is_empty());
+        novice.take_events()
+    }
+
+    fn vista() -> Message {
+        Message::ExpertOnVista { encrypted_stub: vec![7; 32].into() }
+    }
+
+    fn verify() -> Message {
+        Message::VerifyPassword { expert_blob: "11;NAME=Expert".into() }
+    }
+
+    fn authenticate() -> Message {
+        Message::Authenticate { connection_string: "65538,1".into(), expert_blob: "11;NAME=Expert".into() }
+    }
+
+    const VERSION: Message = Message::VersionInfo { major: 1, minor: 2 };
+
+    #[test]
+    fn the_first_versioned_message_decides_for_good() {
+        let mut novice = RemdeskNovice::new();
+        assert_eq!(say(&mut novice, &vista()), [NoviceEvent::VersionChosen(Version::Two)]);
+        assert_eq!(say(&mut novice, &VERSION), []);
+        assert_eq!(say(&mut novice, &authenticate()), [], "a message of version 1 is dropped in version 2");
+        assert!(matches!(say(&mut novice, &verify())[..], [NoviceEvent::Proof(_)]));
+
+        let mut novice = RemdeskNovice::new();
+        assert_eq!(say(&mut novice, &VERSION), [NoviceEvent::VersionChosen(Version::One)]);
+        assert_eq!(say(&mut novice, &vista()), []);
+        assert_eq!(say(&mut novice, &verify()), [], "a message of version 2 is dropped in version 1");
+        assert!(matches!(say(&mut novice, &authenticate())[..], [NoviceEvent::Proof(_)]));
+    }
+
+    #[test]
+    fn one_connection_gives_one_proof() {
+        let mut novice = RemdeskNovice::new();
+        say(&mut novice, &vista());
+        assert_eq!(say(&mut novice, &verify()).len(), 1);
+        assert_eq!(say(&mut novice, &verify()), [], "a second guess needs a second connection");
+    }
+
+    #[test]
+    fn before_the_proof_nothing_but_the_handshake_is_reported() {
+        let talk = [
+            Message::Chat("let me in".into()),
+            Message::ExpertName("mum".into()),
+            Message::Command(Command::RequestControl),
+            Message::Command(Command::ExpertAddress("192.0.2.1".into())),
+            Message::RemoteControlDesktop { connection_string: "65538,1".into() },
+            Message::Result(ResultCode::InternalError),
+        ];
+        for first in [None, Some(VERSION), Some(vista())] {
+            let mut novice = RemdeskNovice::new();
+            if let Some(first) = &first {
+                say(&mut novice, first);
+            }
+            for message in &talk {
+                assert_eq!(say(&mut novice, message), [], "{message:?} after {first:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_burst_of_freerdp_in_version_1_comes_in_order() {
+        let mut novice = RemdeskNovice::new();
+        for message in [VERSION, authenticate(), Message::RemoteControlDesktop { connection_string: "65538".into() }] {
+            novice.receive(&message.encode().unwrap());
+        }
+        let events = novice.take_events();
+        assert!(
+            matches!(
+                &events[..],
+                [NoviceEvent::VersionChosen(Version::One), NoviceEvent::Proof(_), NoviceEvent::DesktopRequested]
+            ),
+            "{events:?}"
+        );
+    }
+
+    #[test]
+    fn the_desktop_is_asked_for_once_and_never_in_version_2() {
+        let desktop = Message::RemoteControlDesktop { connection_string: "65538".into() };
+        let mut novice = RemdeskNovice::new();
+        say(&mut novice, &VERSION);
+        say(&mut novice, &authenticate());
+        assert_eq!(say(&mut novice, &desktop), [NoviceEvent::DesktopRequested]);
+        assert_eq!(say(&mut novice, &desktop), []);
+
+        let mut novice = RemdeskNovice::new();
+        say(&mut novice, &vista());
+        say(&mut novice, &verify());
+        assert_eq!(say(&mut novice, &desktop), []);
+    }
+
+    #[test]
+    fn another_version_1_is_reported_and_answered_with_47() {
+        let mut novice = RemdeskNovice::new();
+        let events = say(&mut novice, &Message::VersionInfo { major: 1, minor: 1 });
+        assert_eq!(events, [NoviceEvent::IncompatibleVersion { major: 1, minor: 1 }]);
+        assert_eq!(decode(novice.incompatible_version().as_bytes()), Ok(Some(Message::Result(47.into()))));
+        assert_eq!(say(&mut novice, &vista()), [], "deaf after a refusal");
+    }
+
+    #[test]
+    fn after_a_refusal_a_farewell_or_garbage_it_is_deaf() {
+        let ends: [fn(&mut RemdeskNovice); 5] = [
+            |novice| drop(novice.result(ResultCode::HelpeeSaidNo)),
+            |novice| drop(novice.wrong_password()),
+            |novice| drop(novice.disconnect()),
+            |novice| drop(novice.receive(&[1, 2, 3])),
+            |novice| drop(novice.receive(&pdu::encode_disconnect())),
+        ];
+        for end in ends {
+            let mut novice = RemdeskNovice::new();
+            say(&mut novice, &vista());
+            end(&mut novice);
+            let _ = novice.take_events();
+            assert_eq!(say(&mut novice, &verify()), []);
+        }
+    }
+
+    #[test]
+    fn a_flood_ends_in_one_last_event() {
+        let mut novice = RemdeskNovice::new();
+        say(&mut novice, &vista());
+        say(&mut novice, &verify());
+        for _ in 0..10 * crate::MAX_WAITING_EVENTS {
+            novice.receive(&Message::Chat("x".into()).encode().unwrap());
+        }
+        let events = novice.take_events();
+        assert_eq!(events.len(), crate::MAX_WAITING_EVENTS + 1);
+        assert_eq!(events.last(), Some(&NoviceEvent::Malformed(RemdeskError::Flood)));
+        assert_eq!(RemdeskError::Flood.result_code(), ResultCode::ProtocolError);
+    }
+
+    #[test]
+    fn a_proof_does_not_print() {
+        let mut novice = RemdeskNovice::new();
+        say(&mut novice, &VERSION);
+        let printed = format!("{:?}", say(&mut novice, &authenticate()));
+        assert!(!printed.contains("NAME") && !printed.contains("65538"), "{printed}");
+    }
+}

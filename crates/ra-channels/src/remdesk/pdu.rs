@@ -135,7 +135,7 @@ pub fn decode(pdu: &[u8]) -> Result<Option<Message>, RemdeskError> {
     }
     let (name_length, rest) = take_u32(pdu, "header")?;
     let (data_length, rest) = take_u32(rest, "header")?;
-    if name_length % 2 != 0 || !(2..=MAX_CHANNEL_NAME_BYTES).contains(&name_length) {
+    if !name_length.is_multiple_of(2) || !(2..=MAX_CHANNEL_NAME_BYTES).contains(&name_length) {
         return Err(RemdeskError::NameLength(name_length));
     }
     let (name, rest) = take(rest, name_length, "channel name")?;
@@ -404,3 +404,99 @@ const MAX_COUNT_DIGITS: usize = 5;
 const CONTROL: &str = "RC_CTL";
 const CHAT: &str = "70";
 const COMMAND: &str = "71";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run_together(text: &str) -> Result<Option<Message>, RemdeskError> {
+        let mut body = Vec::new();
+        push_utf16(&mut body, text);
+        decode(&encode_control(3, &body))
+    }
+
+    #[test]
+    fn an_unterminated_authenticate_is_split_before_the_count() {
+        for (connection_string, blob) in [
+            ("65538,1,a,*,b,*,*,c=", "11;NAME=Expert"),
+            ("65538,1,a,*,b,*,*,c7", "11;NAME=Expert69;PASS=AB"),
+            ("65538,1,a,*,b,*,*,c0", "11;NAME=Expert"),
+            ("65538,1,a,*,b,*,*,1234567890", "11;NAME=Expert"),
+            // FreeRDP counts bytes of UTF-8, the specification UTF-16 units.
+            ("65538,1,c1", "12;NAME=J\u{fc}rgen69;PASS=AB"),
+            ("65538,1,c1", "11;NAME=J\u{fc}rgen69;PASS=AB"),
+            // No count fits: all digits are taken for it.
+            ("65538,1,c", "99;NAME=Expert"),
+        ] {
+            let expected =
+                Message::Authenticate { connection_string: connection_string.into(), expert_blob: blob.into() };
+            assert_eq!(run_together(&format!("{connection_string}{blob}")), Ok(Some(expected)), "{connection_string}");
+        }
+        for text in ["", "65538,1,a", "65538,1,a;NAME=Expert", "11;name=Expert"] {
+            assert_eq!(run_together(text), Err(RemdeskError::NoExpertBlob), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_for_us_is_no_error() {
+        for pdu in [
+            frame("X", &[], &[1]),
+            frame("RC_CTL\u{e9}", &[], &[]),
+            frame("RA_FX", &[], &[1, 2, 3]),
+            encode_control(12, &[0; 20]),
+            encode_control(u32::MAX, &[]),
+            frame("71", &[], &with_nul("<RCCOMMAND NAME=\"PRESTART\"/>")),
+        ] {
+            assert_eq!(decode(&pdu), Ok(None));
+        }
+    }
+
+    #[test]
+    fn the_control_channel_has_two_names() {
+        assert_eq!(decode(&frame("remdesk", &[], &5_u32.to_le_bytes())), Ok(Some(Message::Disconnect)));
+    }
+
+    #[test]
+    fn lengths_are_checked_before_they_are_used() {
+        use RemdeskError as E;
+        let message = encode_result(ResultCode::NoError);
+        let with =
+            |name: u32, data: u32| decode(&[&name.to_le_bytes()[..], &data.to_le_bytes(), &message[8..]].concat());
+        for length in [0, 1, 3, 66, u32::MAX] {
+            assert_eq!(with(length, 8), Err(E::NameLength(length)));
+        }
+        assert_eq!(with(14, u32::MAX), Err(E::Truncated { field: "data" }));
+        assert_eq!(with(14, 9), Err(E::Truncated { field: "data" }));
+        assert_eq!(with(64, 8), Err(E::Truncated { field: "channel name" }));
+        assert_eq!(with(14, 7), Err(E::Truncated { field: "RESULT code" }));
+        assert_eq!(with(14, 3), Err(E::Truncated { field: "message type" }));
+        assert_eq!(decode(&[0; 7]), Err(E::Truncated { field: "header" }));
+        let long = vec![0; MAX_MESSAGE_BYTES + 1];
+        assert_eq!(decode(&long), Err(E::TooLong { bytes: long.len() }));
+    }
+
+    #[test]
+    fn limits_hold_for_what_we_write_and_for_what_we_read() {
+        let too_long = |limit| {
+            Err(TextError::TooLong { field: if limit == MAX_CHAT_UNITS { "chat text" } else { "name" }, limit })
+        };
+        assert!(Message::Chat("c".repeat(511)).encode().is_ok_and(|pdu| pdu.len() == 14 + 1024));
+        assert_eq!(Message::Chat("c".repeat(512)).encode(), too_long(MAX_CHAT_UNITS));
+        assert_eq!(Message::Chat("\u{1f642}".repeat(256)).encode(), too_long(MAX_CHAT_UNITS), "units, not characters");
+        assert!(Message::ExpertName("n".repeat(1024)).encode().is_ok());
+        assert_eq!(Message::ExpertName("n".repeat(1025)).encode(), too_long(MAX_NAME_UNITS));
+        assert_eq!(Message::Chat("a\0b".into()).encode(), Err(TextError::HoldsNul { field: "chat text" }));
+
+        let name = encode_control(11, &with_nul(&"n".repeat(1025)));
+        assert_eq!(decode(&name), Err(RemdeskError::TextTooLong { field: "name", limit: 1024 }));
+        // Version 1 knows no limit for chat.
+        let chat = frame(CHAT, &[], &with_nul(&"c".repeat(32_000)));
+        assert!(matches!(decode(&chat), Ok(Some(Message::Chat(text))) if text.len() == 32_000));
+    }
+
+    #[test]
+    fn every_error_has_a_code_to_answer_with() {
+        assert_eq!(RemdeskError::NotCommand.result_code(), ResultCode::InvalidParameterString);
+        assert_eq!(RemdeskError::TooLong { bytes: 1 << 20 }.result_code(), ResultCode::ProtocolError);
+    }
+}
