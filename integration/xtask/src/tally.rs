@@ -14,6 +14,8 @@ pub(crate) struct Tally {
     skipped: BTreeMap<String, String>,
     /// Names of the tests that passed, without their modules.
     proved: BTreeSet<String>,
+    /// Tests that the runner counts as passed although they were skipped.
+    not_really_passed: usize,
     troubles: Vec<String>,
 }
 
@@ -48,7 +50,7 @@ impl Tally {
             // The runner counts it as passed, since it knows no skip at run time.
             let name = test.rsplit("::").next().unwrap_or(test).to_owned();
             if self.skipped.insert(name, probe.to_owned()).is_none() {
-                self.passed = self.passed.saturating_sub(1);
+                self.not_really_passed += 1;
             }
         }
     }
@@ -69,6 +71,10 @@ impl Tally {
     /// Whether this test ran, and passed.
     pub(crate) fn has_proved(&self, test: &str) -> bool {
         self.proved.contains(test) && !self.skipped.contains_key(test)
+    }
+
+    fn passed(&self) -> usize {
+        self.passed.saturating_sub(self.not_really_passed)
     }
 
     /// Holds the skips against the list of those that are allowed.
@@ -94,7 +100,7 @@ impl Tally {
                 println!("  {trouble}");
             }
         }
-        println!("\n{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped.len());
+        println!("\n{} passed, {} failed, {} skipped", self.passed(), self.failed, self.skipped.len());
         // The last line is printed already; nothing may follow it.
         if self.failed > 0 { std::process::exit(1) } else { Ok(()) }
     }
@@ -132,7 +138,7 @@ mod tests {
         ] {
             tally.hear(line);
         }
-        assert_eq!((tally.passed, tally.failed, tally.skipped.len()), (1, 1, 2));
+        assert_eq!((tally.passed(), tally.failed, tally.skipped.len()), (1, 1, 2));
         assert!(tally.has_proved("s055_esc_takes_control_back"));
         assert!(!tally.has_proved("s051_size") && !tally.has_proved("s051_port"));
     }

@@ -1,0 +1,17 @@
+//! Tests of the shipped programs: two people, two terminals, one wire.
+//!
+//! One test binary, a file for each feature. The programs under test are swappable: `RA_NOVICE_HOST`,
+//! `RA_EXPERT_CONNECT`.
+
+mod consent;
+mod files;
+mod invitations;
+mod main_job;
+mod network;
+mod passwords;
+mod peers;
+mod session;
+mod strangers;
+mod terminal;
+mod tickets;
+mod x11;

@@ -1,0 +1,1 @@
+//! Another implementation on the far side: FreeRDP as the expert, and as the novice.
