@@ -1,0 +1,237 @@
+//! Dialling: several addresses, one of which is the novice's computer; the first that proves it wins.
+//!
+//! The race goes up to the TLS handshake and no further. What is said until then is nobody's secret: a connection
+//! request without a name. The losers are closed before the winner hears a byte of Client Info.
+//! Source: lifecycle R24 to R27, R41.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ironrdp_connector::ClientConnector;
+use ironrdp_tokio::{TokioFramed, connect_begin};
+use ra_ticket::{Endpoint, Host, Pins};
+use rustls::crypto::CryptoProvider;
+use rustls::{ClientConfig, pki_types};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tracing::{debug, info};
+
+use crate::event::{EndReason, Face, ViewerEvent};
+use crate::pin::{Fingerprint, Judgement, Pinned, is_usable};
+
+/// An encrypted connection to an endpoint that has shown its key.
+pub(crate) struct Line {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) framed: TokioFramed<TlsStream<TcpStream>>,
+    pub(crate) connector: ClientConnector,
+}
+
+/// How the endpoints are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// A new attempt every 250 ms, or as soon as none is left; the first with the right key wins.
+    Staggered,
+    /// One after the other, 30 s each, as in 2001.
+    Sequential,
+}
+
+/// Reaches the computer that made the invitation, or says why not. Each attempt starts with [`ViewerEvent::Trying`].
+pub(crate) async fn dial(
+    endpoints: &[Endpoint],
+    pins: &Pins,
+    order: Order,
+    config: &ironrdp_connector::Config,
+    face: &Arc<dyn Face>,
+) -> Result<Line, EndReason> {
+    // A key that nobody can judge must not win a race: whoever answers fastest would be the one who is asked about.
+    let order = if is_usable(pins) { order } else { Order::Sequential };
+    let mut waiting = endpoints.iter();
+    let mut attempts: JoinSet<Result<Shown, Failure>> = JoinSet::new();
+    let mut next_start = Instant::now();
+    let mut wrong_key = false;
+    loop {
+        let may_start = match order {
+            Order::Staggered => waiting.len() > 0,
+            Order::Sequential => waiting.len() > 0 && attempts.is_empty(),
+        };
+        tokio::select! {
+            biased;
+            Some(done) = attempts.join_next() => match done.unwrap_or(Err(Failure::Unreachable)) {
+                Ok(shown) => match accept(shown, face).await {
+                    Some(line) => {
+                        attempts.shutdown().await;
+                        face.event(&ViewerEvent::Connected { endpoint: line.endpoint.clone() });
+                        return Ok(line);
+                    }
+                    None => return Err(EndReason::WrongComputer),
+                },
+                Err(Failure::WrongKey) => {
+                    wrong_key = true;
+                    next_start = Instant::now();
+                }
+                Err(Failure::Unreachable) => next_start = Instant::now(),
+            },
+            () = sleep_until(next_start), if may_start => {
+                if let Some(endpoint) = waiting.next() {
+                    face.event(&ViewerEvent::Trying { endpoint: endpoint.clone() });
+                    attempts.spawn(attempt(endpoint.clone(), pins.clone(), config.clone()));
+                    next_start = Instant::now() + STAGGER;
+                }
+            }
+            else => {
+                return Err(if wrong_key { EndReason::WrongComputer } else { EndReason::NotReached });
+            }
+        }
+    }
+}
+
+/// A line whose key was not wrong.
+struct Shown {
+    line: Line,
+    judgement: Judgement,
+    fingerprint: Fingerprint,
+}
+
+/// Why an attempt gave no line; the log knows more, the expert is not told (R27).
+enum Failure {
+    Unreachable,
+    WrongKey,
+}
+
+/// Takes a line whose key the ticket knows, and asks a person about any other.
+async fn accept(shown: Shown, face: &Arc<dyn Face>) -> Option<Line> {
+    let Shown { line, judgement, fingerprint } = shown;
+    let accepted = match judgement {
+        Judgement::Right => true,
+        Judgement::Wrong => false,
+        Judgement::Unknown => {
+            let (face, endpoint) = (Arc::clone(face), line.endpoint.clone());
+            let question = tokio::task::spawn_blocking(move || face.accept_key(&endpoint, &fingerprint));
+            question.await.unwrap_or(false)
+        }
+    };
+    accepted.then_some(line)
+}
+
+async fn attempt(endpoint: Endpoint, pins: Pins, config: ironrdp_connector::Config) -> Result<Shown, Failure> {
+    let result = timeout(ATTEMPT, shake_hands(endpoint.clone(), pins, config)).await;
+    match result {
+        Ok(Ok(shown)) => Ok(shown),
+        Ok(Err(Attempt::WrongKey)) => {
+            info!(%endpoint, "another computer answers here");
+            Err(Failure::WrongKey)
+        }
+        Ok(Err(error)) => {
+            debug!(%endpoint, %error, "no session here");
+            Err(Failure::Unreachable)
+        }
+        Err(_) => {
+            debug!(%endpoint, "no answer in time");
+            Err(Failure::Unreachable)
+        }
+    }
+}
+
+/// What goes wrong in one attempt.
+#[derive(Debug, thiserror::Error)]
+enum Attempt {
+    #[error("the name or the address leads nowhere")]
+    Network(#[from] io::Error),
+    #[error("the other side does not agree to TLS: {0}")]
+    Negotiation(String),
+    #[error("the other side spoke before the encryption stood")]
+    Early,
+    #[error("its key is not the key of the invitation")]
+    WrongKey,
+}
+
+async fn shake_hands(endpoint: Endpoint, pins: Pins, config: ironrdp_connector::Config) -> Result<Shown, Attempt> {
+    let stream = connect(&endpoint).await?;
+    stream.set_nodelay(true)?;
+    let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
+
+    let mut framed = TokioFramed::new(stream);
+    let mut connector = ClientConnector::new(config, local);
+    let upgrade = connect_begin(&mut framed, &mut connector).await;
+    let upgrade = upgrade.map_err(|error| Attempt::Negotiation(error.to_string()))?;
+    let (stream, early) = framed.into_inner();
+    if !early.is_empty() {
+        return Err(Attempt::Early);
+    }
+
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = Arc::new(Pinned::new(pins, Arc::clone(&provider)));
+    let tls = tls_config(provider, Arc::clone(&verifier)).map_err(io::Error::other)?;
+    let name = pki_types::ServerName::IpAddress(peer.ip().into());
+    let stream = TlsConnector::from(Arc::new(tls)).connect(name, stream).await;
+    let seen = verifier.seen();
+    match (stream, seen) {
+        (_, Some(seen)) if seen.judgement == Judgement::Wrong => Err(Attempt::WrongKey),
+        (Ok(stream), Some(seen)) => {
+            ironrdp_tokio::mark_as_upgraded(upgrade, &mut connector);
+            let line = Line { endpoint, framed: TokioFramed::new(stream), connector };
+            Ok(Shown { line, judgement: seen.judgement, fingerprint: seen.fingerprint })
+        }
+        (Err(error), _) => Err(error.into()),
+        (Ok(_), None) => Err(Attempt::Negotiation("no certificate was shown".to_owned())),
+    }
+}
+
+/// TLS 1.2 or later, no resumption, no name sent: the invitation's address is nobody's business on the way.
+fn tls_config(provider: Arc<CryptoProvider>, verifier: Arc<Pinned>) -> Result<ClientConfig, rustls::Error> {
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    config.enable_sni = false;
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(config)
+}
+
+/// Opens the TCP connection; a name that has several addresses is tried at each of them in turn.
+async fn connect(endpoint: &Endpoint) -> io::Result<TcpStream> {
+    let port = endpoint.port;
+    let addresses: Vec<SocketAddr> = match &endpoint.host {
+        Host::Ipv4(address) => vec![SocketAddr::new(IpAddr::V4(*address), port)],
+        Host::Ipv6(address) if address.is_unicast_link_local() => on_each_interface(*address, port),
+        Host::Ipv6(address) => vec![SocketAddr::new(IpAddr::V6(*address), port)],
+        Host::Name(name) => tokio::net::lookup_host((name.as_str(), port)).await?.take(MAX_ADDRESSES).collect(),
+    };
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// A link-local address means something on one network only, and the ticket cannot know by which of our interfaces
+/// that network is reached. Source: invitation-file 6.2.
+fn on_each_interface(address: Ipv6Addr, port: u16) -> Vec<SocketAddr> {
+    let Ok(interfaces) = std::fs::read_dir("/sys/class/net") else { return Vec::new() };
+    interfaces
+        .filter_map(|interface| std::fs::read_to_string(interface.ok()?.path().join("ifindex")).ok())
+        .filter_map(|index| index.trim().parse().ok())
+        .filter(|&index| index != LOOPBACK)
+        .take(MAX_ADDRESSES)
+        .map(|index| SocketAddr::V6(SocketAddrV6::new(address, port, 0, index)))
+        .collect()
+}
+
+/// Between the starts of two attempts. Long enough that the listed order still means something, short enough that
+/// a dead first address costs nobody's patience (RFC 8305 recommends the same).
+const STAGGER: Duration = Duration::from_millis(250);
+/// One attempt at most, up to and including TLS. Source: lifecycle R24.
+pub(crate) const ATTEMPT: Duration = Duration::from_secs(30);
+/// Addresses of one name, or interfaces for one link-local address.
+const MAX_ADDRESSES: usize = 16;
+/// Linux gives the loopback interface the first index.
+const LOOPBACK: u32 = 1;

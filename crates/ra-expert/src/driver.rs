@@ -1,0 +1,146 @@
+//! The driver: dial, join, session, in this order, and one reason at the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ra_channels::remdesk::{Credentials, RemdeskExpert};
+use ra_ticket::expert_blob;
+use tracing::{info, warn};
+use zeroize::Zeroizing;
+
+use crate::dial::{self, dial};
+use crate::event::{EndReason, Face, ViewerEvent};
+use crate::input::{Controls, Order};
+use crate::picture::Picture;
+use crate::plan::{Plan, Version};
+use crate::rdp::{Session, WireError, configuration, join};
+
+/// What the expert wishes for one session.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// How the expert is called on the novice's side; empty: `Expert`.
+    pub name: String,
+    /// Addresses strictly one after the other, 30 s each, as in 2001.
+    pub sequential: bool,
+    /// Ask for control as soon as the picture is there.
+    pub request_control: bool,
+    /// The session ends by itself this long after the novice said yes.
+    pub time_limit: Option<Duration>,
+    /// Typed once, when control is granted.
+    pub text: Option<Zeroizing<String>>,
+}
+
+/// One attempt to help: made from a plan, run once.
+pub struct Viewer {
+    plan: Plan,
+    options: Options,
+    face: Arc<dyn Face>,
+    picture: Picture,
+    controls: Controls,
+}
+
+impl Viewer {
+    /// Makes a viewer; nothing happens before [`Viewer::run`].
+    #[must_use]
+    pub fn new(plan: Plan, options: Options, face: Arc<dyn Face>) -> Self {
+        Self { plan, options, face, picture: Picture::default(), controls: Controls::default() }
+    }
+
+    /// The novice's desktop, as soon as there is one.
+    #[must_use]
+    pub fn picture(&self) -> Picture {
+        self.picture.clone()
+    }
+
+    /// The way for keys, pointer and wishes.
+    #[must_use]
+    pub fn controls(&self) -> Controls {
+        self.controls.clone()
+    }
+
+    /// Reaches the novice and stays until the end, which is also the last event.
+    ///
+    /// Needs a tokio runtime with I/O and time. Dropping the future closes the connection without a goodbye; to end in
+    /// good order use [`Controls::end`].
+    pub async fn run(self) -> EndReason {
+        let face = Arc::clone(&self.face);
+        let reason = self.attempt().await;
+        info!(reason = reason.word(), "ended");
+        face.event(&ViewerEvent::Ended { reason });
+        reason
+    }
+
+    async fn attempt(self) -> EndReason {
+        let Self { plan, options, face, picture, controls } = self;
+        let remdesk = match introduction(&plan, &options.name) {
+            Ok(remdesk) => remdesk,
+            Err(reason) => return reason,
+        };
+        let order = if options.sequential { dial::Order::Sequential } else { dial::Order::Staggered };
+        let config = configuration(&plan, CLIENT_NAME);
+        let joined = async {
+            let line = dial(&plan.endpoints, &plan.pins, order, &config, &face).await?;
+            join(line, remdesk).await.map_err(|error| {
+                info!(%error, "the connection was not completed");
+                match error {
+                    // Closed after Client Info: the ticket is expired, ended or unknown, and we are not told which.
+                    WireError::Gone(_) | WireError::TimeOut => EndReason::NotReached,
+                    WireError::Protocol(_) => EndReason::Protocol,
+                }
+            })
+        };
+        let joined = tokio::select! {
+            joined = joined => match joined {
+                Ok(joined) => joined,
+                Err(reason) => return reason,
+            },
+            () = asked_to_end(&controls) => return EndReason::Asked,
+        };
+        let wishes =
+            Wishes { request_control: options.request_control, time_limit: options.time_limit, text: options.text };
+        Session::new(joined, &picture, &*face, &controls, wishes).run().await
+    }
+}
+
+/// What is done by itself during a session.
+pub(crate) struct Wishes {
+    pub(crate) request_control: bool,
+    pub(crate) time_limit: Option<Duration>,
+    pub(crate) text: Option<Zeroizing<String>>,
+}
+
+/// Resolves when the expert has had enough; everything else has no meaning before the session.
+async fn asked_to_end(controls: &Controls) {
+    loop {
+        controls.woken().await;
+        if controls.take().iter().any(|order| matches!(order, Order::End)) {
+            return;
+        }
+    }
+}
+
+/// What will be said on `remdesk`, prepared before anything is dialled.
+fn introduction(plan: &Plan, name: &str) -> Result<RemdeskExpert, EndReason> {
+    let name = if name.is_empty() { NAME } else { name };
+    let blob = expert_blob::write(name, plan.proof.as_ref());
+    let expert_blob = blob.as_str().into();
+    let credentials = match plan.version {
+        Version::One => {
+            Credentials::VersionOne { connection_string: plan.connection_string.as_str().into(), expert_blob }
+        }
+        Version::Two => Credentials::VersionTwo {
+            encrypted_stub: plan.proof.as_ref().map(|proof| proof.as_bytes()).unwrap_or_default().into(),
+            expert_blob,
+        },
+    };
+    RemdeskExpert::new(credentials).map_err(|error| {
+        warn!(%error, "the invitation does not fit into a message");
+        EndReason::Protocol
+    })
+}
+
+/// What FreeRDP's expert is called, and ours when it has no name.
+const NAME: &str = "Expert";
+/// The client's computer name in the connection sequence: ours is nobody's business.
+const CLIENT_NAME: &str = "expert";

@@ -1,0 +1,486 @@
+//! The session's own loop: one task that reads frames, paints, hears what the novice says, and sends what it may.
+
+use std::time::Duration;
+
+use ironrdp_connector::connection_activation::{ConnectionActivationFactory, ConnectionActivationState};
+use ironrdp_core::WriteBuf;
+use ironrdp_graphics::image_processing::PixelFormat;
+use ironrdp_pdu::Action;
+use ironrdp_session::image::DecodedImage;
+use ironrdp_session::{ActiveStage, ActiveStageBuilder, ActiveStageOutput};
+use ironrdp_svc::{SvcClientProcessor, SvcMessage, SvcProcessorMessages};
+use ironrdp_tokio::{FramedWrite as _, TokioFramed, single_sequence_step};
+use ra_channels::encomsp::{self, EncomspExpert, Rights};
+use ra_channels::remdesk::{self, ControlNotice, RemdeskExpert, Version};
+use ra_session::expert::{Change, Expert, ExpertState, FromNovice};
+use ra_session::{InputEvent, RevokedBy};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::client::TlsStream;
+use tracing::{debug, info};
+
+use super::connect::{Joined, broken};
+use super::frame::Guard;
+use super::{MAX_SIDE, WireError, cursor, send};
+use crate::driver::Wishes;
+use crate::event::{EndReason, Face, ViewerEvent};
+use crate::input::{Controls, Held, Order, typed};
+use crate::picture::{Picture, Rect};
+
+/// A joined connection, from the first word of the novice to the last.
+pub(crate) struct Session<'a> {
+    framed: TokioFramed<TlsStream<TcpStream>>,
+    stage: ActiveStage,
+    image: DecodedImage,
+    guard: Guard,
+    activation: ConnectionActivationFactory,
+    expert: Expert,
+    held: Held,
+    picture: &'a Picture,
+    face: &'a dyn Face,
+    controls: &'a Controls,
+    wishes: Wishes,
+    /// What is waited for now, and until when; nothing once the expert sees.
+    deadline: Option<Instant>,
+    time_up: Option<Instant>,
+    viewing_since: Option<Instant>,
+    authenticated: bool,
+    proof_sent: bool,
+    painted: bool,
+    first_frame: bool,
+}
+
+/// The loop goes on, or the session is over.
+enum Step {
+    Go,
+    End(EndReason),
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(
+        joined: Joined,
+        picture: &'a Picture,
+        face: &'a dyn Face,
+        controls: &'a Controls,
+        wishes: Wishes,
+    ) -> Self {
+        let Joined { framed, result } = joined;
+        let size = result.desktop_size;
+        let stage = ActiveStageBuilder {
+            static_channels: result.static_channels,
+            user_channel_id: result.user_channel_id,
+            io_channel_id: result.io_channel_id,
+            message_channel_id: result.message_channel_id,
+            share_id: result.share_id,
+            compression_type: result.compression_type,
+            enable_server_pointer: result.enable_server_pointer,
+            pointer_software_rendering: result.pointer_software_rendering,
+        }
+        .build();
+        Self {
+            framed,
+            stage,
+            image: DecodedImage::new(PixelFormat::BgrA32, size.width, size.height),
+            guard: Guard::default(),
+            activation: result.activation_factory,
+            expert: Expert::new(),
+            held: Held::default(),
+            picture,
+            face,
+            controls,
+            wishes,
+            deadline: Some(Instant::now() + HELLO),
+            time_up: None,
+            viewing_since: None,
+            authenticated: false,
+            proof_sent: false,
+            painted: false,
+            first_frame: false,
+        }
+    }
+
+    /// Runs to the end. Whatever way it ends, the other side is told if it still listens.
+    pub(crate) async fn run(mut self) -> EndReason {
+        let reason = loop {
+            match self.step().await {
+                Ok(Step::Go) => {}
+                Ok(Step::End(reason)) => break reason,
+                Err(error) => break self.reason_of(&error),
+            }
+        };
+        if let Err(error) = timeout(FAREWELL, self.take_leave()).await.unwrap_or(Err(WireError::TimeOut)) {
+            debug!(%error, "the farewell was not heard");
+        }
+        reason
+    }
+
+    async fn step(&mut self) -> Result<Step, WireError> {
+        let deadline = self.deadline;
+        let time_up = self.time_up;
+        tokio::select! {
+            frame = self.framed.read_pdu() => {
+                let (action, frame) = frame?;
+                self.guard.check(action, &frame, self.activation.io_channel_id())?;
+                self.take_in(action, &frame).await
+            }
+            () = self.controls.woken() => self.carry_out().await,
+            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                info!(state = ?self.expert.state(), "no answer in time");
+                Ok(Step::End(if self.proof_sent { EndReason::NoAnswer } else { EndReason::NotReached }))
+            }
+            () = sleep_until(time_up.unwrap_or_else(Instant::now)), if time_up.is_some() => {
+                Ok(Step::End(EndReason::Asked))
+            }
+        }
+    }
+
+    /// One frame from the novice's computer.
+    async fn take_in(&mut self, action: Action, frame: &[u8]) -> Result<Step, WireError> {
+        let outputs = self.stage.process(&mut self.image, action, frame, self.framed.last_read_at())?;
+        let mut end = None;
+        for output in outputs {
+            match output {
+                ActiveStageOutput::ResponseFrame(frame) => self.write(&frame).await?,
+                ActiveStageOutput::GraphicsUpdate(_) => {}
+                ActiveStageOutput::DeactivateAll => self.reactivate().await?,
+                ActiveStageOutput::Terminate(reason) => {
+                    info!(%reason, "the novice's computer ends the connection");
+                    end = Some(self.goodbye());
+                }
+                ActiveStageOutput::ServerRedirection(_) => return Err(WireError::protocol("a redirection")),
+                output => {
+                    if let Some(cursor) = cursor::change(&output) {
+                        self.face.cursor(cursor);
+                    }
+                }
+            }
+        }
+        self.paint()?;
+        match self.listen().await? {
+            Step::Go => Ok(end.map_or(Step::Go, Step::End)),
+            ended @ Step::End(_) => Ok(ended),
+        }
+    }
+
+    /// Moves what has changed into the picture that the face looks at.
+    fn paint(&mut self) -> Result<(), WireError> {
+        let (width, height) = (self.image.width(), self.image.height());
+        if width > MAX_SIDE || height > MAX_SIDE {
+            return Err(WireError::protocol("a desktop of impossible size"));
+        }
+        let damage = self.stage.take_damage_regions();
+        let mut canvas = self.picture.lock();
+        let resized = canvas.size() != (width, height);
+        if damage.is_empty() && !(resized && self.painted) {
+            return Ok(());
+        }
+        canvas.resize(width, height);
+        for region in damage {
+            let rect = Rect {
+                x: region.left,
+                y: region.top,
+                width: region.right.saturating_sub(region.left).saturating_add(1),
+                height: region.bottom.saturating_sub(region.top).saturating_add(1),
+            };
+            canvas.paint(rect, self.image.data());
+            self.painted = true;
+        }
+        drop(canvas);
+        self.face.picture_changed();
+        self.note_first_frame();
+        Ok(())
+    }
+
+    fn note_first_frame(&mut self) {
+        if let (true, false, Some(since)) = (self.painted, self.first_frame, self.viewing_since) {
+            self.first_frame = true;
+            self.face.event(&ViewerEvent::FirstFrame { after: since.elapsed() });
+            if self.wishes.request_control {
+                self.controls.ask_for_control();
+            }
+        }
+    }
+
+    /// Hears what `remdesk` and `encomsp` have brought.
+    async fn listen(&mut self) -> Result<Step, WireError> {
+        for event in
+            self.stage.get_svc_processor_mut::<RemdeskExpert>().map(RemdeskExpert::take_events).unwrap_or_default()
+        {
+            let said = match event {
+                remdesk::ExpertEvent::ProofSent => {
+                    self.proof_sent = true;
+                    self.deadline = Some(Instant::now() + CONSENT);
+                    continue;
+                }
+                remdesk::ExpertEvent::Authenticated => {
+                    self.authenticated();
+                    continue;
+                }
+                remdesk::ExpertEvent::Admitted => {
+                    self.authenticated();
+                    FromNovice::Accepted
+                }
+                remdesk::ExpertEvent::Refused(code) => {
+                    info!(code = code.number(), "the novice's computer says: {code}");
+                    return Ok(Step::End(EndReason::of_result(code.number())));
+                }
+                remdesk::ExpertEvent::Control(notice) => match notice {
+                    ControlNotice::Granted => FromNovice::ControlGranted,
+                    ControlNotice::Rejected => FromNovice::ControlRefused,
+                    ControlNotice::Denied => FromNovice::ControlDenied,
+                    ControlNotice::RevokedByEsc => FromNovice::ControlRevoked(RevokedBy::Esc),
+                    ControlNotice::Revoked => FromNovice::ControlRevoked(RevokedBy::Stop),
+                },
+                remdesk::ExpertEvent::Disconnected => return Ok(Step::End(self.goodbye())),
+                remdesk::ExpertEvent::Malformed(error) => return Err(WireError::protocol(error)),
+                // No face for these yet: a chat and a file offer are parts of a later issue.
+                remdesk::ExpertEvent::Chat(_)
+                | remdesk::ExpertEvent::NoviceName(_)
+                | remdesk::ExpertEvent::FileOffered { .. } => continue,
+            };
+            self.hear(said).await?;
+        }
+        for event in
+            self.stage.get_svc_processor_mut::<EncomspExpert>().map(EncomspExpert::take_events).unwrap_or_default()
+        {
+            let said = match event {
+                encomsp::ExpertEvent::Rights(Rights::ViewAndInteract) => FromNovice::ControlGranted,
+                // No answer to a request: the novice may have said it before the request arrived.
+                encomsp::ExpertEvent::Rights(Rights::View | Rights::Nothing) => {
+                    FromNovice::ControlRevoked(RevokedBy::Stop)
+                }
+                encomsp::ExpertEvent::RequestRefused { .. } => FromNovice::ControlRefused,
+                encomsp::ExpertEvent::Removed => return Ok(Step::End(self.goodbye())),
+                encomsp::ExpertEvent::Malformed(error) => return Err(WireError::protocol(error)),
+                encomsp::ExpertEvent::Paused | encomsp::ExpertEvent::Resumed => continue,
+            };
+            self.hear(said).await?;
+        }
+        Ok(Step::Go)
+    }
+
+    async fn hear(&mut self, said: FromNovice) -> Result<(), WireError> {
+        let Some(change) = self.expert.hear(said) else { return Ok(()) };
+        match change {
+            Change::Viewing => {
+                self.deadline = None;
+                self.viewing_since = Some(Instant::now());
+                self.time_up = self.wishes.time_limit.map(|limit| Instant::now() + limit);
+                let (width, height) = (self.image.width(), self.image.height());
+                self.face.event(&ViewerEvent::Viewing { width, height });
+                self.note_first_frame();
+            }
+            Change::Controlling => {
+                // What was typed before the yes was not meant for the novice's desktop.
+                self.controls.forget_input();
+                self.held.forget();
+                self.face.event(&ViewerEvent::Controlling);
+                if let Some(text) = self.wishes.text.take() {
+                    self.send(typed(&text)).await?;
+                }
+            }
+            Change::Refused { by_settings } => {
+                debug!(by_settings, "control refused");
+                self.face.event(&ViewerEvent::ControlRefused);
+            }
+            Change::Revoked(by) => {
+                // The novice's side has lifted what was held before it said so.
+                self.controls.forget_input();
+                self.held.forget();
+                self.face.event(&ViewerEvent::Revoked { by });
+            }
+            Change::Ended => {}
+        }
+        Ok(())
+    }
+
+    /// Does what the expert's side wants.
+    async fn carry_out(&mut self) -> Result<Step, WireError> {
+        let mut events = Vec::new();
+        for order in self.controls.take() {
+            match order {
+                Order::Input(event) => events.push(event),
+                Order::LiftAll => {
+                    self.send(core::mem::take(&mut events)).await?;
+                    let lifted = self.held.lift();
+                    self.send(lifted).await?;
+                }
+                Order::AskForControl => self.ask_for_control().await?,
+                Order::GiveControlBack => {
+                    self.send(core::mem::take(&mut events)).await?;
+                    self.give_control_back().await?;
+                }
+                Order::End => {
+                    self.give_control_back().await?;
+                    return Ok(Step::End(EndReason::Asked));
+                }
+            }
+        }
+        self.send(events).await?;
+        Ok(Step::Go)
+    }
+
+    async fn ask_for_control(&mut self) -> Result<(), WireError> {
+        if !self.expert.ask_control() {
+            return Ok(());
+        }
+        let version_1 = self.remdesk().and_then(|remdesk| remdesk.request_control());
+        match version_1 {
+            Some(message) => self.say::<RemdeskExpert>(message.into()).await?,
+            None => {
+                let request = self.encomsp().map(|encomsp| encomsp.request_control());
+                if let Some(request) = request {
+                    self.say::<EncomspExpert>(request.into()).await?;
+                }
+            }
+        }
+        self.face.event(&ViewerEvent::ControlRequested);
+        Ok(())
+    }
+
+    async fn give_control_back(&mut self) -> Result<(), WireError> {
+        let controlled = self.expert.state() == ExpertState::Controlling;
+        let lifted = self.held.lift();
+        self.send(lifted).await?;
+        if !self.expert.give_back() {
+            return Ok(());
+        }
+        if controlled {
+            self.face.event(&ViewerEvent::Revoked { by: RevokedBy::Released });
+        }
+        let version_2 = self.remdesk().is_some_and(|remdesk| remdesk.version() == Version::Two);
+        if version_2 && let Some(release) = self.encomsp().map(|encomsp| encomsp.release_control()) {
+            self.say::<EncomspExpert>(release.into()).await?;
+        }
+        if let Some(release) = self.remdesk().map(|remdesk| remdesk.release_control()) {
+            self.say::<RemdeskExpert>(release.into()).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends input, if there is a permit for it; else it is gone.
+    async fn send(&mut self, events: Vec<InputEvent>) -> Result<(), WireError> {
+        let Some(permit) = self.expert.permit() else { return Ok(()) };
+        let mut wire = Vec::with_capacity(events.len());
+        for event in events {
+            self.held.note(event);
+            wire.push(send::fast_path(permit.send(event)));
+        }
+        for chunk in wire.chunks(EVENTS_A_FRAME) {
+            for output in self.stage.process_fastpath_input(&mut self.image, chunk)? {
+                if let ActiveStageOutput::ResponseFrame(frame) = output {
+                    self.write(&frame).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The novice's computer changes its desktop: capabilities are agreed anew. Source: [MS-RDPBCGR] 1.3.1.3.
+    async fn reactivate(&mut self) -> Result<(), WireError> {
+        let mut sequence = self.activation.create();
+        let mut buffer = WriteBuf::new();
+        let steps = async {
+            loop {
+                if let state @ ConnectionActivationState::Finalized { .. } = sequence.connection_activation_state() {
+                    return Ok::<_, WireError>(state);
+                }
+                single_sequence_step(&mut self.framed, &mut sequence, &mut buffer).await.map_err(broken)?;
+            }
+        };
+        let state = timeout(REACTIVATION, steps).await.map_err(|_| WireError::TimeOut)??;
+        let ConnectionActivationState::Finalized {
+            desktop_size: size,
+            share_id,
+            static_channel_chunk_size,
+            enable_server_pointer,
+            pointer_software_rendering,
+            ..
+        } = state
+        else {
+            return Err(WireError::protocol("a reactivation without an end"));
+        };
+        if size.width == 0 || size.height == 0 || size.width > MAX_SIDE || size.height > MAX_SIDE {
+            return Err(WireError::protocol("a desktop of impossible size"));
+        }
+        debug!(width = size.width, height = size.height, "the desktop has another size");
+        self.image = DecodedImage::new(PixelFormat::BgrA32, size.width, size.height);
+        let (io_channel, user_channel) = (sequence.io_channel_id(), sequence.user_channel_id());
+        let accepted = self.stage.reactivate(
+            io_channel,
+            user_channel,
+            share_id,
+            enable_server_pointer,
+            pointer_software_rendering,
+            static_channel_chunk_size,
+        );
+        if accepted { Ok(()) } else { Err(WireError::protocol("channel chunks of impossible size")) }
+    }
+
+    /// Says goodbye and closes; after an error this is often said to nobody.
+    async fn take_leave(&mut self) -> Result<(), WireError> {
+        if let Some(message) = self.stage.get_svc_processor_mut::<RemdeskExpert>().map(RemdeskExpert::disconnect) {
+            self.say::<RemdeskExpert>(message.into()).await?;
+        }
+        let (stream, _) = self.framed.get_inner_mut();
+        tokio::io::AsyncWriteExt::shutdown(stream).await?;
+        Ok(())
+    }
+
+    async fn say<C: SvcClientProcessor + 'static>(&mut self, message: SvcMessage) -> Result<(), WireError> {
+        let frame = self.stage.process_svc_processor_messages(SvcProcessorMessages::<C>::new(vec![message]))?;
+        self.write(&frame).await
+    }
+
+    async fn write(&mut self, frame: &[u8]) -> Result<(), WireError> {
+        if frame.is_empty() {
+            return Ok(());
+        }
+        timeout(WRITE, self.framed.write_all(frame)).await.map_err(|_| WireError::TimeOut)??;
+        Ok(())
+    }
+
+    fn authenticated(&mut self) {
+        if !self.authenticated {
+            self.authenticated = true;
+            self.face.event(&ViewerEvent::Authenticated);
+        }
+    }
+
+    /// The other side ends in good order: a session that ran has ended, one that did not yet run never will.
+    fn goodbye(&self) -> EndReason {
+        if self.expert.state() == ExpertState::Waiting { EndReason::NoviceStopped } else { EndReason::NoviceEnded }
+    }
+
+    /// What an error means to the expert. Before the consent a closed connection is what an expired, an ended and an
+    /// unknown ticket look like, and nobody is told which (R27, R32).
+    fn reason_of(&self, error: &WireError) -> EndReason {
+        info!(%error, "the connection ended");
+        match (error, self.expert.state()) {
+            (WireError::Protocol(_), _) => EndReason::Protocol,
+            (WireError::Gone(_) | WireError::TimeOut, ExpertState::Waiting) => EndReason::NotReached,
+            (WireError::Gone(_) | WireError::TimeOut, _) => EndReason::Lost,
+        }
+    }
+
+    fn remdesk(&mut self) -> Option<&RemdeskExpert> {
+        self.stage.get_svc_processor::<RemdeskExpert>()
+    }
+
+    fn encomsp(&mut self) -> Option<&EncomspExpert> {
+        self.stage.get_svc_processor::<EncomspExpert>()
+    }
+}
+
+/// The novice's computer has this long to say hello once the connection stands. Source: session-protocol 7.2.
+const HELLO: Duration = Duration::from_secs(30);
+/// A person may think. Ours answers within 120 s or says that nobody did; others know no limit.
+const CONSENT: Duration = Duration::from_secs(10 * 60);
+/// A change of the desktop's size is a matter of one round trip.
+const REACTIVATION: Duration = Duration::from_secs(30);
+/// A line that takes nothing for so long is dead.
+const WRITE: Duration = Duration::from_secs(30);
+/// Leaving is not worth waiting for.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Input events in one fast-path frame; the short form of its header counts up to 15.
+const EVENTS_A_FRAME: usize = 15;
