@@ -1,0 +1,138 @@
+//! A file that is there whole or not at all.
+//!
+//! Everything this crate writes outside the store goes through here: a temporary file beside the target, mode 0600
+//! from its first byte, synced, renamed over the target, and the directory synced. Whoever looks at any moment, also
+//! after a crash or on a full disk, finds the old file or the new one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+/// A complete and synced file that has not got its name yet; dropped without [`Pending::commit`] it is removed.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    temporary: PathBuf,
+    target: PathBuf,
+    committed: bool,
+}
+
+impl Pending {
+    /// Writes `bytes` beside `target`, in a file that only its owner can read.
+    ///
+    /// `stem` begins the temporary file's name, so that its writer can recognise what a crash left behind.
+    pub(crate) fn write(target: &Path, stem: &str, bytes: &[u8]) -> io::Result<Self> {
+        let mut random = [0_u8; 8];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let name = format!("{stem}{:016x}{SUFFIX}", u64::from_ne_bytes(random));
+        // `create_new` never follows a symbolic link and never opens what somebody else put there.
+        let temporary = directory_of(target).join(name);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(&temporary)?;
+        let pending = Self { temporary, target: target.to_owned(), committed: false };
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        Ok(pending)
+    }
+
+    /// Gives the file its name, in place of what had it before, and makes that durable.
+    pub(crate) fn commit(mut self) -> io::Result<()> {
+        fs::rename(&self.temporary, &self.target)?;
+        self.committed = true;
+        File::open(directory_of(&self.target))?.sync_all()
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.committed {
+            // Nothing can be done about a failure here, and the error that led here is already on its way.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Removes what a crash of an earlier writer with the same `stem` left in `directory`; the caller holds its lock.
+pub(crate) fn sweep(directory: &Path, stem: &str) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(stem) && name.ends_with(SUFFIX)) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens (and makes, if need be) a file that serves as a lock between processes; it ends with the returned file, also
+/// when the process dies.
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).write(true).mode(PRIVATE).open(path)
+}
+
+/// True when an operation failed because no room was left: the disk is full or a quota is used up.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        || error
+            .raw_os_error()
+            .is_some_and(|code| code == Errno::NOSPC.raw_os_error() || code == Errno::DQUOT.raw_os_error())
+}
+
+/// The directory that a path's last component lies in; `.` when the path is a bare name.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Read and write for the owner, nothing for anybody else.
+pub(crate) const PRIVATE: u32 = 0o600;
+
+const SUFFIX: &str = ".part";
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_appears_whole_and_private() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("invitation");
+        fs::write(&target, "old").unwrap();
+        let pending = Pending::write(&target, ".new-", b"new").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+        pending.commit().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_not_committed_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(Pending::write(&directory.path().join("x"), ".new-", b"new").unwrap());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_sweep_takes_only_its_own_leftovers() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in [".host-0123.part", ".other-0123.part", ".host-0123"] {
+            fs::write(directory.path().join(name), "").unwrap();
+        }
+        sweep(directory.path(), ".host-").unwrap();
+        let mut left: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".host-0123", ".other-0123.part"]);
+    }
+
+    #[test]
+    fn a_bare_name_lies_in_the_current_directory() {
+        assert_eq!(directory_of(Path::new("x")), Path::new("."));
+        assert_eq!(directory_of(Path::new("a/x")), Path::new("a"));
+        assert_eq!(directory_of(Path::new("/x")), Path::new("/"));
+    }
+}

@@ -1,0 +1,399 @@
+//! Where things lie on this machine, what its administrator decided, and what its user is called.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read as _};
+use std::ops::Range;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use ra_policy::Policy;
+
+/// The directories and files that belong to one user's (or, for root, the machine's) installation.
+///
+/// Source: cli.md, "Both".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    state: PathBuf,
+    config: PathBuf,
+    policy: PathBuf,
+    more_policy: Option<PathBuf>,
+}
+
+impl Paths {
+    /// The paths for the calling process: its environment and its user.
+    ///
+    /// # Errors
+    /// [`SettingsError::NoHome`] when neither the environment nor `HOME` says where state belongs.
+    pub fn from_environment() -> Result<Self, SettingsError> {
+        Self::resolve(|name| std::env::var_os(name), rustix::process::getuid().is_root())
+    }
+
+    /// The paths for an environment given as a function; `root` selects the machine's own state directory.
+    ///
+    /// A variable that is empty counts as not set; relative `XDG_*` directories are ignored, as their specification asks.
+    ///
+    /// # Errors
+    /// As [`Paths::from_environment`].
+    pub fn resolve(variable: impl Fn(&str) -> Option<OsString>, root: bool) -> Result<Self, SettingsError> {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let under = |xdg: &str, fallback: &str| {
+            set(xdg)
+                .filter(|path| path.is_absolute())
+                .or_else(|| set("HOME").map(|home| home.join(fallback)))
+                .map(|base| base.join(OWN_NAME))
+                .ok_or(SettingsError::NoHome)
+        };
+        let state = match set("RA_STATE_DIR") {
+            Some(path) => absolute(path)?,
+            None if root => PathBuf::from(MACHINE_STATE),
+            None => under("XDG_STATE_HOME", ".local/state")?,
+        };
+        let config = match set("RA_CONFIG_DIR") {
+            Some(path) => absolute(path)?,
+            None if root => PathBuf::from(MACHINE_CONFIG),
+            // Only read from: where there is no home, there are no settings of one's own either.
+            None => under("XDG_CONFIG_HOME", ".config").unwrap_or_else(|_| PathBuf::from(MACHINE_CONFIG)),
+        };
+        let more_policy = set("RA_POLICY_FILE").map(absolute).transpose()?;
+        Ok(Self { state, config, policy: PathBuf::from(MACHINE_CONFIG), more_policy })
+    }
+
+    /// The directory of the key, the tickets and the control socket.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The directory of the user's own settings.
+    #[must_use]
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// The table of tickets.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.state.join("tickets.sqlite3")
+    }
+
+    /// The socket of a running host.
+    #[must_use]
+    pub fn control(&self) -> PathBuf {
+        self.state.join("control.sock")
+    }
+
+    /// Reads the machine's policy from another directory than `/etc/remote-assistance`: for packages that live
+    /// elsewhere, and for tests. No option or variable of the programs leads here.
+    #[must_use]
+    pub fn with_machine_policy(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.policy = directory.into();
+        self
+    }
+
+    /// Makes the state directory, mode 0700, and refuses one that is not the caller's own.
+    ///
+    /// # Errors
+    /// [`SettingsError::State`] when it cannot be made or looked at, [`SettingsError::ForeignState`] when it belongs to
+    /// somebody else: whoever owns the directory could put a ticket of their own into it.
+    pub fn prepare_state(&self) -> Result<(), SettingsError> {
+        let failed = |source| SettingsError::State { path: self.state.clone(), source };
+        DirBuilder::new().recursive(true).mode(PRIVATE_DIRECTORY).create(&self.state).map_err(failed)?;
+        let metadata = fs::metadata(&self.state).map_err(failed)?;
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Err(SettingsError::ForeignState { path: self.state.clone(), owner: metadata.uid() });
+        }
+        if metadata.mode() & 0o077 != 0 {
+            fs::set_permissions(&self.state, fs::Permissions::from_mode(PRIVATE_DIRECTORY)).map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+/// The policy in force on this machine, and where each part of it was read.
+#[derive(Debug)]
+pub struct EffectivePolicy {
+    /// What all layers together allow: the strictest of them.
+    pub policy: Policy,
+    /// Every file that was looked for, in order.
+    pub layers: Vec<PolicyLayer>,
+}
+
+/// One policy file that was looked for.
+#[derive(Debug)]
+pub struct PolicyLayer {
+    /// The file.
+    pub path: PathBuf,
+    /// What it said.
+    pub found: Found,
+}
+
+/// What a policy file said.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Found {
+    /// There is no such file: nothing is configured here.
+    Nothing,
+    /// It was read.
+    Policy(Policy),
+    /// It is there and says nothing that can be understood, so nobody gets help until it is repaired (P10).
+    Unreadable {
+        /// What is wrong, for the administrator.
+        reason: String,
+        /// The text as far as it could be read, so that a program can point into it.
+        text: Option<String>,
+        /// Which bytes of the text are wrong.
+        span: Option<Range<usize>>,
+    },
+}
+
+impl EffectivePolicy {
+    /// Reads the machine's `policy.toml`, its `policy.d/*.toml` in the order of their names, and the file that
+    /// `RA_POLICY_FILE` names; layers only restrict.
+    ///
+    /// Never fails: a file that is there but cannot be read or understood means no help at all (P10), and is logged.
+    #[must_use]
+    pub fn read(paths: &Paths) -> Self {
+        let mut layers = vec![PolicyLayer::read(paths.policy.join("policy.toml"))];
+        let directory = paths.policy.join("policy.d");
+        match listed(&directory) {
+            Ok(files) => layers.extend(files.into_iter().map(PolicyLayer::read)),
+            Err(error) => {
+                let found = Found::Unreadable { reason: error.to_string(), text: None, span: None };
+                layers.push(PolicyLayer { path: directory, found });
+            }
+        }
+        layers.extend(paths.more_policy.clone().map(PolicyLayer::read));
+        let policy = layers.iter().fold(Policy::default(), |policy, layer| match &layer.found {
+            Found::Nothing => policy,
+            Found::Policy(more) => policy.merge_stricter(more.clone()),
+            Found::Unreadable { reason, .. } => {
+                tracing::error!(file = %layer.path.display(), %reason, "policy file cannot be used: no help until it is repaired");
+                policy.merge_stricter(Policy::no_help(format!("{}: {reason}", layer.path.display())))
+            }
+        });
+        Self { policy, layers }
+    }
+}
+
+impl PolicyLayer {
+    /// Reads one policy file.
+    #[must_use]
+    pub fn read(path: PathBuf) -> Self {
+        let found = match bounded_text(&path) {
+            Ok(text) => match Policy::from_toml(&text) {
+                Ok(policy) => Found::Policy(policy),
+                Err(error) => Found::Unreadable { reason: error.to_string(), text: Some(text), span: error.span() },
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
+            Err(error) => Found::Unreadable { reason: error.to_string(), text: None, span: None },
+        };
+        Self { path, found }
+    }
+}
+
+/// The full name of the user who runs this process, as the system's account database has it.
+///
+/// It is what the invitation says unless the novice writes another name (R9); the login name when no full name is
+/// recorded, and `None` when the account is unknown.
+#[must_use]
+pub fn profile_name() -> Option<String> {
+    let uid = rustix::process::getuid().as_raw();
+    let local = fs::read_to_string("/etc/passwd").ok().and_then(|text| full_name(&text, uid));
+    local.or_else(|| {
+        // Accounts of a directory service are not in the file; `getent` belongs to the C library's own programs.
+        let output = Command::new("getent").args(["passwd", &uid.to_string()]).stdin(Stdio::null()).output().ok()?;
+        full_name(&String::from_utf8_lossy(&output.stdout), uid)
+    })
+}
+
+/// The full name of account `uid` in text of the form of `passwd(5)`.
+///
+/// The first part of the comment field, where `&` stands for the capitalised login name; the login name when it is empty.
+#[must_use]
+pub fn full_name(passwd: &str, uid: u32) -> Option<String> {
+    let account = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| {
+        fields.get(2).and_then(|field| field.parse::<u32>().ok()) == Some(uid)
+            && !fields.first().is_none_or(|n| n.is_empty())
+    })?;
+    let login = *account.first()?;
+    let mut letters = login.chars();
+    let capitalised: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    let name = account.get(4).and_then(|comment| comment.split(',').next()).unwrap_or_default().trim();
+    let name = name.replace('&', &capitalised);
+    Some(if name.is_empty() { login.to_owned() } else { name })
+}
+
+/// Why the places of this installation could not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// Nothing says where state belongs.
+    #[error("no home directory: set HOME or RA_STATE_DIR")]
+    NoHome,
+    /// A relative directory was given and the current directory is gone.
+    #[error("cannot resolve {path}")]
+    Relative {
+        /// As it was given.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The state directory cannot be made or looked at.
+    #[error("cannot use the state directory {path}")]
+    State {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The state directory belongs to another user.
+    #[error("the state directory {path} belongs to another user (uid {owner})")]
+    ForeignState {
+        /// The directory.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+    },
+}
+
+fn absolute(path: PathBuf) -> Result<PathBuf, SettingsError> {
+    std::path::absolute(&path).map_err(|source| SettingsError::Relative { path, source })
+}
+
+/// The `.toml` files of a directory in the order of their names; none when there is no such directory.
+fn listed(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn bounded_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = File::open(path)?.take(LARGEST_POLICY + 1).read_to_string(&mut text)?;
+    if read as u64 > LARGEST_POLICY {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 64 KiB"));
+    }
+    Ok(text)
+}
+
+const OWN_NAME: &str = "remote-assistance";
+const MACHINE_STATE: &str = "/var/lib/remote-assistance";
+const MACHINE_CONFIG: &str = "/etc/remote-assistance";
+const PRIVATE_DIRECTORY: u32 = 0o700;
+/// What the parser takes; a file is not read further than that.
+const LARGEST_POLICY: u64 = ra_policy::MAX_POLICY_BYTES as u64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> impl Fn(&str) -> Option<OsString> {
+        let pairs: Vec<(String, OsString)> = pairs.iter().map(|(k, v)| ((*k).to_owned(), v.into())).collect();
+        move |name| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+    }
+
+    #[test]
+    fn state_follows_the_variable_then_the_user() {
+        let home = [("HOME", "/home/kim")];
+        let state = |pairs: &[_], root| Paths::resolve(environment(pairs), root).unwrap().state;
+        assert_eq!(state(&home, false), Path::new("/home/kim/.local/state/remote-assistance"));
+        assert_eq!(state(&home, true), Path::new("/var/lib/remote-assistance"));
+        assert_eq!(state(&[("XDG_STATE_HOME", "/s")], false), Path::new("/s/remote-assistance"));
+        assert_eq!(
+            state(&[("XDG_STATE_HOME", "rel"), home[0]], false),
+            Path::new("/home/kim/.local/state/remote-assistance")
+        );
+        assert_eq!(state(&[("RA_STATE_DIR", "/r"), home[0]], true), Path::new("/r"));
+        assert_eq!(state(&[("RA_STATE_DIR", ""), home[0]], true), Path::new("/var/lib/remote-assistance"));
+        assert!(matches!(Paths::resolve(environment(&[]), false), Err(SettingsError::NoHome)));
+    }
+
+    #[test]
+    fn the_state_directory_is_private_and_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("a/b");
+        let paths =
+            Paths::resolve(environment(&[("RA_STATE_DIR", state.to_str().unwrap()), ("HOME", "/h")]), false).unwrap();
+        paths.prepare_state().unwrap();
+        assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o700);
+        fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
+        paths.prepare_state().unwrap();
+        assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    fn policy_at(directory: &Path, more: Option<&Path>) -> EffectivePolicy {
+        let mut pairs = vec![("HOME", "/nowhere")];
+        pairs.extend(more.and_then(Path::to_str).map(|path| ("RA_POLICY_FILE", path)));
+        EffectivePolicy::read(&Paths::resolve(environment(&pairs), false).unwrap().with_machine_policy(directory))
+    }
+
+    #[test]
+    fn no_policy_file_means_the_defaults_of_2001() {
+        let directory = tempfile::tempdir().unwrap();
+        let effective = policy_at(directory.path(), None);
+        assert!(effective.policy.may_invite().is_ok());
+        assert!(effective.policy.may_control().is_ok());
+        assert!(effective.layers.iter().all(|layer| matches!(layer.found, Found::Nothing)));
+    }
+
+    #[test]
+    fn a_policy_file_that_cannot_be_understood_means_no_help() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("policy.toml"), "fAllowToGetHelp = maybe").unwrap();
+        let effective = policy_at(directory.path(), None);
+        assert!(effective.policy.may_invite().is_err());
+        assert!(matches!(effective.layers[0].found, Found::Unreadable { .. }));
+        // A directory in the file's place is there, and is not readable as a file.
+        fs::remove_file(directory.path().join("policy.toml")).unwrap();
+        fs::create_dir(directory.path().join("policy.toml")).unwrap();
+        assert!(policy_at(directory.path(), None).policy.may_invite().is_err());
+    }
+
+    #[test]
+    fn an_oversized_policy_file_means_no_help() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("policy.toml"), "#".repeat(LARGEST_POLICY as usize + 1)).unwrap();
+        assert!(policy_at(directory.path(), None).policy.may_invite().is_err());
+    }
+
+    #[test]
+    fn more_files_only_restrict() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("policy.toml"), "fAllowToGetHelp = 1\nfAllowFullControl = 0\n").unwrap();
+        let more = directory.path().join("more.toml");
+        fs::write(&more, "fAllowToGetHelp = 1\nfAllowFullControl = 1\n").unwrap();
+        let effective = policy_at(directory.path(), Some(&more));
+        assert!(effective.policy.may_invite().is_ok());
+        assert!(effective.policy.may_control().is_err(), "a later layer must not loosen an earlier one");
+        fs::create_dir(directory.path().join("policy.d")).unwrap();
+        fs::write(directory.path().join("policy.d/10-off.toml"), "fAllowToGetHelp = 0\n").unwrap();
+        fs::write(directory.path().join("policy.d/README"), "not a policy").unwrap();
+        assert!(policy_at(directory.path(), Some(&more)).policy.may_invite().is_err());
+    }
+
+    #[test]
+    fn s025_the_name_is_the_full_name_of_the_profile() {
+        let passwd = "root:x:0:0:root:/root:/bin/bash\n\
+                      kim:x:1000:1000:Kim Aalbers,Room 4,,:/home/kim:/bin/bash\n\
+                      lee:x:1001:1001:& Jansen:/home/lee:/bin/sh\n\
+                      nobody:x:1002:1002::/:/bin/false\n\
+                      broken\n";
+        assert_eq!(full_name(passwd, 1000).as_deref(), Some("Kim Aalbers"));
+        assert_eq!(full_name(passwd, 1001).as_deref(), Some("Lee Jansen"));
+        assert_eq!(full_name(passwd, 1002).as_deref(), Some("nobody"));
+        assert_eq!(full_name(passwd, 1003), None);
+    }
+}
