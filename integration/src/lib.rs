@@ -37,6 +37,7 @@ pub use failure::Failure;
 pub use person::{Event, Person};
 pub use picture::Picture;
 pub use process::{Output, PATIENCE, Process};
+pub use rustix::process::Signal;
 pub use stage::{Cast, Expert, PASSWORD, Stage, programs_dir};
 
 /// What a test of the harness returns.

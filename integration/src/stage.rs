@@ -311,6 +311,12 @@ impl Expert {
         }
     }
 
+    /// The file of the pictures.
+    #[must_use]
+    pub fn screenshot(&self) -> &Path {
+        &self.screenshot
+    }
+
     /// The picture that is written when the session ends; call it after the end.
     ///
     /// # Errors

@@ -1,8 +1,7 @@
 //! The novice's answers, and everything that is not one.
 
 use integration::hostile::call;
-use integration::{Outcome, Stage};
-use rustix::process::Signal;
+use integration::{Outcome, Signal, Stage};
 
 use crate::session::{NO_INPUT, Session, input_so_far};
 

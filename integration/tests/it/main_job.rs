@@ -1,8 +1,8 @@
 //! The main job: from an invitation to a controlled desktop, and back.
 
-use integration::Outcome;
+use integration::{Outcome, Signal};
 
-use crate::session::{NO_INPUT, Session, input_so_far, typed, word};
+use crate::session::{NO_INPUT, Session, input_so_far, told_word, typed, word};
 
 #[test]
 fn s001_s048_s066_s101_s102_an_invitation_and_a_yes_lead_to_the_picture() -> Outcome {
@@ -17,7 +17,10 @@ fn s001_s048_s066_s101_s102_an_invitation_and_a_yes_lead_to_the_picture() -> Out
     session.expert.wait_event("viewing")?;
     session.expert.wait_event("first_frame")?;
     session.novice.wait_event("viewing")?;
-    session.expert.sees("the word of the run", word)?;
+    let seen = session.expert.sees("the word of the run", word)?;
+    if let Some(told) = told_word(&session.novice) {
+        assert_eq!(seen, told);
+    }
     assert!(!session.novice.has_seen("controlling"), "a yes to looking is no yes to control");
     Ok(())
 }
@@ -28,7 +31,7 @@ fn s052_s053_at_first_the_expert_only_looks_and_control_needs_a_request() -> Out
     let picture = session.expert.picture()?;
     assert_eq!((input_so_far(&picture).as_str(), typed(&picture).as_str()), (NO_INPUT, ""));
     assert!(!session.novice.has_seen("control_requested"), "nobody asked: {}", session.novice.report());
-    session.novice.signal(rustix::process::Signal::TERM)?;
+    session.novice.signal(Signal::TERM)?;
     session.expert.wait_event("ended")?;
     session.novice.wait_exit()?;
     for person in [&session.novice, &*session.expert] {
@@ -75,15 +78,15 @@ fn when_the_expert_leaves_both_end_in_good_order() -> Outcome {
     session.expert.wait_event("ended")?;
     assert_eq!(session.expert.exit_code()?, Some(0));
     session.novice.wait_event("ended")?;
-    assert_eq!(word(&session.expert.last_picture()?).is_some(), true, "--screenshot is written at the end");
-    session.novice.signal(rustix::process::Signal::INT)?;
+    assert!(word(&session.expert.last_picture()?).is_some(), "--screenshot is written at the end");
+    session.novice.signal(Signal::INT)?;
     assert_eq!(session.novice.exit_code()?, Some(0));
     Ok(())
 }
 
 #[test]
 fn when_the_novice_stops_the_expert_is_told() -> Outcome {
-    for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM, rustix::process::Signal::HUP] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let mut session = Session::viewing()?;
         session.novice.signal(signal)?;
         assert_eq!(session.novice.exit_code()?, Some(0), "{}", session.novice.report());
@@ -97,7 +100,7 @@ fn when_the_novice_stops_the_expert_is_told() -> Outcome {
 #[test]
 fn both_speak_nothing_but_json_on_standard_output() -> Outcome {
     let mut session = Session::controlling("x")?;
-    session.novice.signal(rustix::process::Signal::TERM)?;
+    session.novice.signal(Signal::TERM)?;
     session.novice.wait_exit()?;
     session.expert.wait_exit()?;
     for person in [&session.novice, &*session.expert] {

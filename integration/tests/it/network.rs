@@ -3,8 +3,7 @@
 use std::fs;
 
 use integration::proxy::Proxy;
-use integration::{Outcome, Stage, probe};
-use rustix::process::Signal;
+use integration::{Outcome, Signal, Stage, probe};
 
 use crate::session::Session;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use integration::{Event, Failure, Outcome, Person, Stage};
+use integration::{Event, Failure, Outcome, Person, Signal, Stage};
 
 use crate::session::Session;
 
@@ -59,7 +59,7 @@ fn s007_s014_an_invitation_adds_a_ticket_that_outlives_its_file_and_a_crash() ->
     let open = [(ticket.clone(), "open".to_owned())];
     assert_eq!(table(&stage)?, open, "while it is hosted");
     fs::remove_file(stage.invitation())?;
-    novice.signal(rustix::process::Signal::KILL)?;
+    novice.signal(Signal::KILL)?;
     novice.wait_exit()?;
     assert_eq!(table(&stage)?, open, "without its file and without a host");
     Ok(())

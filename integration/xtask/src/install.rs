@@ -77,6 +77,7 @@ const WANTED: &[Wanted] = &[
     ("freerdp-shadow-cli", "freerdp2-shadow-x11"),
     ("import", "imagemagick"),
     ("ip", "iproute2"),
+    ("/usr/share/zoneinfo/Europe/Amsterdam", "tzdata"),
     ("/usr/share/fonts/X11/misc", "xfonts-base"),
     ("/usr/share/fonts/truetype/dejavu", "fonts-dejavu-core"),
 ];
