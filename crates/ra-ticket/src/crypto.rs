@@ -68,3 +68,71 @@ pub(crate) fn utf16le(text: &str) -> Zeroizing<Vec<u8>> {
     bytes.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn vectors(key: &str) -> Vec<Value> {
+        let all: Value = serde_json::from_str(include_str!("../testdata/vectors.json")).unwrap();
+        all[key].as_array().unwrap().clone()
+    }
+
+    fn text<'a>(vector: &'a Value, key: &str) -> &'a str {
+        vector[key].as_str().unwrap()
+    }
+
+    #[test]
+    fn pass_stub_vectors() {
+        for vector in vectors("pass_stub") {
+            let (password, stub) = (text(&vector, "password"), text(&vector, "pass_stub"));
+            assert_eq!(hex::encode(&*utf16le(password)), text(&vector, "password_utf16le"));
+            assert_eq!(hex::encode(&*proof(password, stub)), text(&vector, "ciphertext"));
+        }
+    }
+
+    #[test]
+    fn key_derivation_vectors() {
+        for vector in vectors("key_derivation") {
+            assert_eq!(hex::encode(*ticket_key(text(&vector, "password"))), text(&vector, "aes128_key"));
+        }
+    }
+
+    #[test]
+    fn lhticket_vectors() {
+        for vector in vectors("lhticket") {
+            let key = ticket_key(text(&vector, "password"));
+            assert_eq!(hex::encode(*key), text(&vector, "aes128_key"));
+            let plain = utf16le(text(&vector, "xml"));
+            let cipher = encrypt(&key, &plain);
+            assert_eq!(hex::encode_upper(&cipher), text(&vector, "lhticket"));
+            assert_eq!(decrypt(&key, &cipher).unwrap(), plain);
+        }
+    }
+
+    #[test]
+    fn each_byte_of_the_padding_is_checked() {
+        let key = [3; 16];
+        let whole = |plain: &[u8; 32]| {
+            // Encrypted with a block of padding behind it, which is cut off: the plain text brings its own.
+            let mut cipher = encrypt(&key, plain);
+            cipher.truncate(32);
+            decrypt(&key, &cipher).map(|plain| plain.len())
+        };
+        let mut plain = [7; 32];
+        plain[28..].fill(4);
+        assert_eq!(whole(&plain), Some(28));
+        for broken in 28..32 {
+            let mut plain = plain;
+            plain[broken] = 9;
+            assert_eq!(whole(&plain), None, "{broken}");
+        }
+        for last in [0, 17, 255] {
+            plain[31] = last;
+            assert_eq!(whole(&plain), None);
+        }
+        assert_eq!(decrypt(&key, &[]), None);
+        assert_eq!(decrypt(&key, &[0; 15]), None);
+    }
+}
