@@ -6,8 +6,9 @@ impl Policy {
     /// Joins two layers; for each value the stricter of the two holds, and what one does not configure the other
     /// decides.
     ///
-    /// Associative and commutative in everything but the order of warnings, so it does not matter in which order
-    /// the layers of a machine are found. Source: policy.md P1, P2, P5.
+    /// The verdicts do not depend on the order of joining, only the order of warnings and which of two reasons is
+    /// named do; so it does not matter in which order the layers of a machine are found.
+    /// Source: policy.md P1, P2, P5.
     #[must_use]
     pub fn merge_stricter(mut self, other: Self) -> Self {
         self.warnings.extend(other.warnings);
