@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ra_session::UnixTime;
-use ra_session::invitations::{EndCause, Guard, Source, Status, TicketId};
-use ra_ticket::SessionId;
+use ra_session::invitations::{EndCause, Guard, Source, Status, Ticket, TicketId};
+use ra_ticket::{Challenge, PassStub, SessionId};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior, params};
 use zeroize::Zeroizing;
 
@@ -44,7 +44,7 @@ pub struct TicketRow {
     pub name: String,
     /// True when the ticket has a password; still known when the challenge is gone.
     pub needs_password: bool,
-    /// What [`ra_ticket::Challenge::to_stored`] makes of the ticket's challenge, as good as the password; gone once it is not open.
+    /// What [`Challenge::to_stored`] makes of the ticket's challenge, as good as the password; gone once it is not open.
     pub challenge: Option<Zeroizing<Vec<u8>>>,
     /// The stub in the invitation, if it has a password. Public.
     pub pass_stub: Option<String>,
@@ -256,6 +256,31 @@ impl TicketRow {
     #[must_use]
     pub const fn expires(&self) -> UnixTime {
         self.start.after(Duration::from_secs(self.length))
+    }
+
+    /// The ticket as [`ra_session`] judges it; `None` when it is not open, since then nothing is left to judge by.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when what is stored makes no sense; a damaged ticket lets nobody in.
+    pub fn to_ticket(&self) -> Result<Option<Ticket>, StoreError> {
+        let (Status::Open, Some(challenge)) = (self.status, &self.challenge) else { return Ok(None) };
+        let challenge = Challenge::from_stored(challenge).ok_or(StoreError::Damaged(None))?;
+        let pass_stub = self.pass_stub.as_deref().map(PassStub::parse).transpose();
+        let pass_stub = pass_stub.map_err(|_| StoreError::Damaged(None))?;
+        if matches!(challenge, Challenge::NoPassword(_)) == self.needs_password {
+            return Err(StoreError::Damaged(None));
+        }
+        Ok(Some(Ticket {
+            id: self.id.clone(),
+            session_id: self.session_id.clone(),
+            challenge,
+            pass_stub,
+            issued: self.start,
+            expires: self.expires(),
+            view_only: self.view_only,
+            status: self.status,
+            guard: self.guard.clone(),
+        }))
     }
 }
 

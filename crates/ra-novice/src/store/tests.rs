@@ -124,6 +124,25 @@ fn an_ended_ticket_keeps_its_cause_and_nothing_to_guess_from() {
 }
 
 #[test]
+fn a_row_becomes_a_ticket_only_while_it_is_open_and_whole() {
+    let mut stored = row("AAAA", 1);
+    let password = ra_ticket::Password::new("Tulip-4711").unwrap();
+    let stub = PassStub::parse("g*3Kdr_7XwzQb0").unwrap();
+    stored.challenge = Some(Challenge::from(password.proof(&stub)).to_stored());
+    let ticket = stored.to_ticket().unwrap().unwrap();
+    assert!(ticket.challenge.meet(Some(&password.proof(&stub).to_hex())).is_some());
+    assert_eq!((ticket.issued, ticket.expires), (at(0), at(3600)));
+    let mut ended = stored.clone();
+    ended.status = Status::Ended(EndCause::Owner);
+    assert!(ended.to_ticket().unwrap().is_none());
+    // A record that lost its proof must not turn into a ticket without a password.
+    stored.challenge = Some(Zeroizing::new(vec![0]));
+    assert!(stored.to_ticket().is_err());
+    stored.challenge = None;
+    assert!(stored.to_ticket().unwrap().is_none());
+}
+
+#[test]
 fn every_end_cause_reads_back() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = store_in(directory.path());
