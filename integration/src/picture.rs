@@ -97,6 +97,18 @@ impl Picture {
         self.pixels.iter().zip(&other.pixels).filter(|(a, b)| a != b).count()
     }
 
+    /// How unlike two pictures are: the mean difference of their samples, 0.0 to 255.0; 255.0 when the sizes differ.
+    #[must_use]
+    pub fn unlikeness(&self, other: &Self) -> f64 {
+        if (self.width, self.height) != (other.width, other.height) || self.pixels.is_empty() {
+            return 255.0;
+        }
+        let samples = self.pixels.iter().flatten().zip(other.pixels.iter().flatten());
+        let sum: f64 = samples.map(|(a, b)| f64::from(a.abs_diff(*b))).sum();
+        let count = u32::try_from(self.pixels.len()).map_or(f64::INFINITY, f64::from) * 3.0;
+        sum / count
+    }
+
     /// A part of the picture; what lies outside is left out.
     #[must_use]
     pub fn part(&self, x: usize, y: usize, width: usize, height: usize) -> Self {

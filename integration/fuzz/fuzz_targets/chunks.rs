@@ -16,7 +16,10 @@ fuzz_target!(|data: &[u8]| {
     }
 
     let mut reassembler = Reassembler::new();
-    let chunks = split(data, Direction::ToExpert, usize::from(*size));
-    let whole = chunks.iter().filter_map(|chunk| reassembler.push(chunk).expect("our own chunks fit")).next_back();
+    let mut whole = None;
+    for chunk in split(data, Direction::ToExpert, usize::from(*size)) {
+        assert_eq!(whole, None, "only the last chunk completes a PDU");
+        whole = reassembler.push(&chunk).expect("our own chunks fit");
+    }
     assert_eq!(whole.as_deref(), Some(data));
 });

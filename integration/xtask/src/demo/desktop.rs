@@ -124,4 +124,4 @@ fn row(index: usize) -> Line {
 const MARK: &str = "...";
 
 /// Where the clock of the demo desktop is: left, top, width, height.
-const CLOCK: (usize, usize, usize, usize) = (840, 60, 360, 120);
+const CLOCK: (usize, usize, usize, usize) = (1040, 110, 160, 40);
