@@ -40,7 +40,7 @@ pub struct Identity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renewal {
     /// No ticket is open: nobody holds an invitation that names the old one.
-    Allowed,
+    WhenDue,
     /// A ticket is open: its invitation names the certificate byte for byte, so it stays.
     TicketsAreOpen,
 }

@@ -28,6 +28,8 @@ pub enum LocalEvent {
     HostStopping,
     /// The desktop cannot be shared any more.
     DesktopLost,
+    /// The expert has acknowledged nothing for too long: the connection counts as lost.
+    ExpertSilent,
 }
 
 /// Something that the wire brought. No variant can grant anything.

@@ -305,6 +305,7 @@ enum Happens {
     KeysReleased,
     Stop,
     TicketEnded,
+    Silent,
     Request,
     Release,
     Key,
@@ -328,6 +329,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         4 => Just(Happens::KeysReleased),
         1 => Just(Happens::Stop),
         1 => Just(Happens::TicketEnded),
+        1 => Just(Happens::Silent),
         6 => Just(Happens::Request),
         3 => Just(Happens::Release),
         8 => Just(Happens::Key),
@@ -447,6 +449,7 @@ proptest! {
                 }
                 Happens::Stop => { table.local(LocalEvent::Stop); model.end() }
                 Happens::TicketEnded => { table.local(LocalEvent::TicketEnded); model.end() }
+                Happens::Silent => { table.local(LocalEvent::ExpertSilent); model.end() }
                 Happens::Request => { table.peer(PeerEvent::RequestControl); model.request() }
                 Happens::Release => {
                     table.peer(PeerEvent::ReleaseControl);

@@ -10,7 +10,7 @@ fn directory_with_a_key() -> tempfile::TempDir {
     static MADE: OnceLock<tempfile::TempDir> = OnceLock::new();
     let made = MADE.get_or_init(|| {
         let directory = tempfile::tempdir().unwrap();
-        open(directory.path(), NOW, Renewal::Allowed).unwrap();
+        open(directory.path(), NOW, Renewal::WhenDue).unwrap();
         directory
     });
     let copy = tempfile::tempdir().unwrap();
@@ -30,8 +30,8 @@ const NOW: u64 = 20_777;
 #[test]
 fn the_key_is_private_and_stays() {
     let directory = directory_with_a_key();
-    let first = open(directory.path(), NOW, Renewal::Allowed).unwrap();
-    let second = open(directory.path(), NOW + 1, Renewal::Allowed).unwrap();
+    let first = open(directory.path(), NOW, Renewal::WhenDue).unwrap();
+    let second = open(directory.path(), NOW + 1, Renewal::WhenDue).unwrap();
     assert_eq!(first.certificate(), second.certificate());
     assert_eq!(first.key_hash(), second.key_hash());
     assert!(first.key_hash2().to_string().starts_with("sha256:"));
@@ -45,7 +45,7 @@ fn the_certificate_says_what_an_invitation_promises() {
     use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, KeyUsages};
 
     let directory = directory_with_a_key();
-    let identity = open(directory.path(), NOW, Renewal::Allowed).unwrap();
+    let identity = open(directory.path(), NOW, Renewal::WhenDue).unwrap();
     let certificate = x509_cert::Certificate::from_der(identity.certificate()).unwrap();
     let tbs = certificate.tbs_certificate();
     assert_eq!(tbs.subject().to_string(), "CN=novice.example.test");
@@ -61,7 +61,7 @@ fn the_certificate_says_what_an_invitation_promises() {
 #[test]
 fn both_hashes_are_of_the_certificate_s_own_key() {
     let directory = directory_with_a_key();
-    let identity = open(directory.path(), NOW, Renewal::Allowed).unwrap();
+    let identity = open(directory.path(), NOW, Renewal::WhenDue).unwrap();
     let certificate = x509_cert::Certificate::from_der(identity.certificate()).unwrap();
     let spki = certificate.tbs_certificate().subject_public_key_info().to_der().unwrap();
     let key = <rsa::RsaPublicKey as rsa::pkcs8::DecodePublicKey>::from_public_key_der(&spki).unwrap();
@@ -74,34 +74,34 @@ fn both_hashes_are_of_the_certificate_s_own_key() {
 #[test]
 fn tls_takes_the_key() {
     let directory = directory_with_a_key();
-    let config = open(directory.path(), NOW, Renewal::Allowed).unwrap().server_config().unwrap();
+    let config = open(directory.path(), NOW, Renewal::WhenDue).unwrap().server_config().unwrap();
     assert_eq!(config.send_tls13_tickets, 0);
 }
 
 #[test]
 fn a_certificate_is_renewed_near_its_end_but_never_under_an_open_ticket() {
     let directory = directory_with_a_key();
-    let first = open(directory.path(), NOW, Renewal::Allowed).unwrap();
-    let early = open(directory.path(), NOW + 82, Renewal::Allowed).unwrap();
+    let first = open(directory.path(), NOW, Renewal::WhenDue).unwrap();
+    let early = open(directory.path(), NOW + 82, Renewal::WhenDue).unwrap();
     assert_eq!(first.certificate(), early.certificate());
     let pinned = open(directory.path(), NOW + 400, Renewal::TicketsAreOpen).unwrap();
     assert_eq!(first.certificate(), pinned.certificate());
-    let renewed = open(directory.path(), NOW + 84, Renewal::Allowed).unwrap();
+    let renewed = open(directory.path(), NOW + 84, Renewal::WhenDue).unwrap();
     assert_ne!(first.certificate(), renewed.certificate());
     assert_eq!(first.key_hash(), renewed.key_hash());
-    let again = open(directory.path(), NOW + 84, Renewal::Allowed).unwrap();
+    let again = open(directory.path(), NOW + 84, Renewal::WhenDue).unwrap();
     assert_eq!(renewed.certificate(), again.certificate());
 }
 
 #[test]
 fn a_certificate_that_is_missing_or_of_another_key_is_made_anew() {
     let directory = directory_with_a_key();
-    let first = open(directory.path(), NOW, Renewal::Allowed).unwrap();
+    let first = open(directory.path(), NOW, Renewal::WhenDue).unwrap();
     fs::write(directory.path().join(CERTIFICATE_FILE), "not a certificate").unwrap();
     let second = open(directory.path(), NOW + 1, Renewal::TicketsAreOpen).unwrap();
     assert_ne!(first.certificate(), second.certificate());
     fs::remove_file(directory.path().join(CERTIFICATE_FILE)).unwrap();
-    let third = open(directory.path(), NOW, Renewal::Allowed).unwrap();
+    let third = open(directory.path(), NOW, Renewal::WhenDue).unwrap();
     assert_eq!(first.key_hash(), third.key_hash());
 }
 
@@ -112,7 +112,7 @@ fn a_damaged_key_is_reported_and_kept() {
     let whole = fs::read(&key_file).unwrap();
     for damaged in [&whole[..whole.len() / 2], b"", b"-----BEGIN"] {
         fs::write(&key_file, damaged).unwrap();
-        assert!(matches!(open(directory.path(), NOW, Renewal::Allowed), Err(IdentityError::BadKey { .. })));
+        assert!(matches!(open(directory.path(), NOW, Renewal::WhenDue), Err(IdentityError::BadKey { .. })));
         assert_eq!(fs::read(&key_file).unwrap(), damaged);
     }
 }
@@ -121,7 +121,7 @@ fn a_damaged_key_is_reported_and_kept() {
 fn a_key_that_others_can_read_is_refused() {
     let directory = directory_with_a_key();
     fs::set_permissions(directory.path().join(KEY_FILE), fs::Permissions::from_mode(0o640)).unwrap();
-    assert!(matches!(open(directory.path(), NOW, Renewal::Allowed), Err(IdentityError::Exposed { mode: 0o640, .. })));
+    assert!(matches!(open(directory.path(), NOW, Renewal::WhenDue), Err(IdentityError::Exposed { mode: 0o640, .. })));
 }
 
 #[test]
@@ -129,14 +129,14 @@ fn what_a_crash_left_is_swept_away() {
     let directory = directory_with_a_key();
     let left = directory.path().join(".host-0011223344556677.part");
     fs::write(&left, "half a key").unwrap();
-    open(directory.path(), NOW, Renewal::Allowed).unwrap();
+    open(directory.path(), NOW, Renewal::WhenDue).unwrap();
     assert!(!left.exists());
 }
 
 #[test]
 fn nothing_of_the_key_is_printed() {
     let directory = directory_with_a_key();
-    let identity = open(directory.path(), NOW, Renewal::Allowed).unwrap();
+    let identity = open(directory.path(), NOW, Renewal::WhenDue).unwrap();
     assert_eq!(format!("{identity:?}"), "Identity { .. }");
 }
 
@@ -144,7 +144,7 @@ fn nothing_of_the_key_is_printed() {
 #[test]
 fn one_process_of_the_race() {
     if let Some(directory) = std::env::var_os("RA_TEST_RACE") {
-        let identity = open(Path::new(&directory), NOW, Renewal::Allowed).unwrap();
+        let identity = open(Path::new(&directory), NOW, Renewal::WhenDue).unwrap();
         println!("KEY={}", identity.key_hash());
     }
 }

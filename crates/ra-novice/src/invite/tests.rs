@@ -16,7 +16,7 @@ fn identity() -> &'static Identity {
     let (_, identity) = MADE.get_or_init(|| {
         let directory = tempfile::tempdir().unwrap();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW.0);
-        let identity = Identity::open(directory.path(), "novice", now, Renewal::Allowed).unwrap();
+        let identity = Identity::open(directory.path(), "novice", now, Renewal::WhenDue).unwrap();
         (directory, identity)
     });
     identity

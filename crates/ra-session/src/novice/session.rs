@@ -187,6 +187,7 @@ fn awaiting_local(at: AwaitingConsent, event: LocalEvent) -> Next {
         LocalEvent::TicketEnded => ended(at.end(EndReason::TicketEnded), withdrawn(Tell::TicketGone)),
         LocalEvent::HostStopping => ended(at.end(EndReason::HostStopping), withdrawn(Tell::HostStopped)),
         LocalEvent::DesktopLost => ended(at.end(EndReason::DesktopLost), withdrawn(Tell::HostStopped)),
+        LocalEvent::ExpertSilent => ended(at.end(EndReason::ConnectionLost), [Effect::WithdrawQuestion]),
         // A stale answer, or an event about control, of which there is none yet.
         LocalEvent::ViewAnswered(_)
         | LocalEvent::ControlAnswered(_)
@@ -223,6 +224,7 @@ fn viewing_local(at: Viewing, control: &mut Control, event: LocalEvent) -> Next 
         LocalEvent::TicketEnded => goodbye(at.end(EndReason::TicketEnded), []),
         LocalEvent::HostStopping => goodbye(at.end(EndReason::HostStopping), []),
         LocalEvent::DesktopLost => goodbye(at.end(EndReason::DesktopLost), []),
+        LocalEvent::ExpertSilent => gone(at.end(EndReason::ConnectionLost), []),
         LocalEvent::ViewAnswered(_)
         | LocalEvent::ControlAnswered(_)
         | LocalEvent::Esc
@@ -282,6 +284,7 @@ fn requested_local(at: ControlRequested, control: &mut Control, now: Moment, eve
         LocalEvent::TicketEnded => goodbye(at.end(EndReason::TicketEnded), [Effect::WithdrawQuestion]),
         LocalEvent::HostStopping => goodbye(at.end(EndReason::HostStopping), [Effect::WithdrawQuestion]),
         LocalEvent::DesktopLost => goodbye(at.end(EndReason::DesktopLost), [Effect::WithdrawQuestion]),
+        LocalEvent::ExpertSilent => gone(at.end(EndReason::ConnectionLost), [Effect::WithdrawQuestion]),
         LocalEvent::ViewAnswered(_) | LocalEvent::ControlAnswered(_) | LocalEvent::KeysReleased => {
             still(State::ControlRequested(at))
         }
@@ -323,6 +326,7 @@ fn controlling_local(at: Controlling, control: &mut Control, event: LocalEvent) 
         LocalEvent::TicketEnded => goodbye(at.end(EndReason::TicketEnded), [Effect::ReleaseKeys]),
         LocalEvent::HostStopping => goodbye(at.end(EndReason::HostStopping), [Effect::ReleaseKeys]),
         LocalEvent::DesktopLost => goodbye(at.end(EndReason::DesktopLost), [Effect::ReleaseKeys]),
+        LocalEvent::ExpertSilent => gone(at.end(EndReason::ConnectionLost), [Effect::ReleaseKeys]),
         LocalEvent::ViewAnswered(_) | LocalEvent::ControlAnswered(_) | LocalEvent::KeysReleased => {
             still(State::Controlling(at))
         }
@@ -364,6 +368,7 @@ fn revoked_local(at: Revoked, control: &mut Control, now: Moment, event: LocalEv
         LocalEvent::TicketEnded => goodbye(at.end(EndReason::TicketEnded), []),
         LocalEvent::HostStopping => goodbye(at.end(EndReason::HostStopping), []),
         LocalEvent::DesktopLost => goodbye(at.end(EndReason::DesktopLost), []),
+        LocalEvent::ExpertSilent => gone(at.end(EndReason::ConnectionLost), []),
         LocalEvent::ViewAnswered(_) | LocalEvent::ControlAnswered(_) | LocalEvent::Esc | LocalEvent::TakeBack => {
             still(State::Revoked(at))
         }

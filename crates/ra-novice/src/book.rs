@@ -1,0 +1,182 @@
+//! The engine's ticket book: the rules of [`ra_session::invitations`] over the rows of the store.
+//!
+//! Every change is on disk before anybody is told of it.
+
+use ra_session::UnixTime;
+use ra_session::invitations::{EndCause, Invitations, Judgement, Source, Status, Ticket, TicketId};
+use ra_ticket::{Challenge, PassStub, Redeemed, SessionId};
+
+use crate::event::TicketEndCause;
+use crate::store::{Store, StoreError, TicketRow};
+
+/// Which tickets a host serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The one that it made itself.
+    One(TicketId),
+    /// Every open one.
+    All,
+}
+
+/// A ticket that can no longer be redeemed, and why.
+pub(crate) type Gone = (TicketId, TicketEndCause);
+
+/// The tickets that this host serves.
+#[derive(Debug)]
+pub(crate) struct Book {
+    store: Store,
+    scope: Scope,
+    invitations: Invitations,
+}
+
+/// What a ticket lets an expert do, once it was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) id: TicketId,
+    pub(crate) view_only: bool,
+}
+
+/// What becomes of a proof, with the ticket's end where it was one too many.
+pub(crate) enum Verdict {
+    Redeemed(Redeemed),
+    Wrong(Option<Gone>),
+    Locked,
+    Gone,
+}
+
+impl Book {
+    /// Opens the book on what the store remembers.
+    pub(crate) fn open(mut store: Store, scope: Scope, now: UnixTime) -> Result<Self, StoreError> {
+        let invitations = read(&mut store, &scope, now)?;
+        Ok(Self { store, scope, invitations })
+    }
+
+    /// Takes in what others have changed; names what has ended by it, or by the clock.
+    pub(crate) fn refresh(&mut self, now: UnixTime) -> Result<Vec<Gone>, StoreError> {
+        let mut gone: Vec<Gone> =
+            self.invitations.expire(now).into_iter().map(|id| (id, TicketEndCause::Expired)).collect();
+        if !gone.is_empty() {
+            self.store.sweep(now)?;
+        }
+        if self.store.changed()? || !gone.is_empty() {
+            let fresh = read(&mut self.store, &self.scope, now)?;
+            for known in self.invitations.tickets().iter().filter(|ticket| ticket.status == Status::Open) {
+                if fresh.ticket(&known.id).is_some_and(|ticket| ticket.status == Status::Open) {
+                    continue;
+                }
+                let status = self.store.ticket(&known.id, now)?.map(|row| row.status);
+                gone.push((known.id.clone(), end_cause(status)));
+            }
+            self.invitations = fresh;
+        }
+        Ok(gone)
+    }
+
+    /// The open ticket with that session id (R30), if `AlternateShell` is one that goes with it.
+    pub(crate) fn find(&self, session_id: &str, alternate_shell: &str, now: UnixTime) -> Option<Found> {
+        let session_id = SessionId::parse(session_id).ok()?;
+        let id = self.invitations.find(&session_id, now)?;
+        let ticket = self.invitations.ticket(&id)?;
+        ticket.admits_alternate_shell(alternate_shell).then_some(Found { id, view_only: ticket.view_only })
+    }
+
+    /// Whether the session id is this ticket's own.
+    pub(crate) fn is_session_of(&self, id: &TicketId, session_id: &SessionId) -> bool {
+        self.invitations.ticket(id).is_some_and(|ticket| ticket.session_id == *session_id)
+    }
+
+    /// Judges a proof and remembers what came of it (R38, R39).
+    pub(crate) fn judge(
+        &mut self,
+        id: &TicketId,
+        source: Source,
+        proof: Option<&str>,
+        now: UnixTime,
+    ) -> Result<Verdict, StoreError> {
+        Ok(match self.invitations.judge(id, source, proof, now) {
+            Judgement::Redeemed(redeemed) => Verdict::Redeemed(redeemed),
+            Judgement::Locked => Verdict::Locked,
+            Judgement::Gone => Verdict::Gone,
+            Judgement::Wrong { ended } => {
+                self.save(id, now)?;
+                Verdict::Wrong(ended.then(|| (id.clone(), TicketEndCause::Ended(EndCause::WrongPasswords))))
+            }
+        })
+    }
+
+    /// The novice said no, or nothing (R40a).
+    pub(crate) fn refused(&mut self, id: &TicketId, now: UnixTime) -> Result<Option<Gone>, StoreError> {
+        let ended = self.invitations.refused(id, now);
+        self.save(id, now)?;
+        Ok(ended.then(|| (id.clone(), TicketEndCause::Ended(EndCause::Refusals))))
+    }
+
+    /// Ends every open ticket in scope.
+    pub(crate) fn end_all(&mut self, cause: EndCause, now: UnixTime) -> Result<Vec<Gone>, StoreError> {
+        let mut gone = self.refresh(now)?;
+        let open: Vec<TicketId> = self
+            .invitations
+            .tickets()
+            .iter()
+            .filter(|ticket| ticket.is_open(now))
+            .map(|ticket| ticket.id.clone())
+            .collect();
+        for id in open {
+            if self.invitations.end(&id, cause, now) && self.store.end(&id, cause, now)? {
+                gone.push((id, TicketEndCause::Ended(cause)));
+            }
+        }
+        Ok(gone)
+    }
+
+    /// Whether anything can still be redeemed.
+    pub(crate) fn any_open(&self, now: UnixTime) -> bool {
+        self.invitations.any_open(now)
+    }
+
+    /// When the next ticket runs out.
+    pub(crate) fn next_expiry(&self) -> Option<UnixTime> {
+        self.invitations.next_expiry()
+    }
+
+    fn save(&mut self, id: &TicketId, now: UnixTime) -> Result<(), StoreError> {
+        let Some(ticket) = self.invitations.ticket(id) else { return Ok(()) };
+        self.store.save_guard(id, &ticket.guard)?;
+        if let Status::Ended(cause) = ticket.status {
+            self.store.end(id, cause, now)?;
+        }
+        Ok(())
+    }
+}
+
+fn read(store: &mut Store, scope: &Scope, now: UnixTime) -> Result<Invitations, StoreError> {
+    let rows = store.open_tickets(now)?.into_iter().filter(|row| match scope {
+        Scope::One(id) => row.id == *id,
+        Scope::All => true,
+    });
+    Ok(Invitations::new(rows.filter_map(ticket).collect()))
+}
+
+/// A row whose challenge cannot be read is damaged; it redeems nothing.
+fn ticket(row: TicketRow) -> Option<Ticket> {
+    let expires = row.expires();
+    Some(Ticket {
+        id: row.id,
+        session_id: row.session_id,
+        challenge: Challenge::from_stored(row.challenge.as_ref()?)?,
+        pass_stub: row.pass_stub.as_deref().and_then(|stub| PassStub::parse(stub).ok()),
+        issued: row.start,
+        expires,
+        view_only: row.view_only,
+        status: row.status,
+        guard: row.guard,
+    })
+}
+
+fn end_cause(status: Option<Status>) -> TicketEndCause {
+    match status {
+        Some(Status::Expired) => TicketEndCause::Expired,
+        Some(Status::Ended(cause)) => TicketEndCause::Ended(cause),
+        Some(Status::Open) | None => TicketEndCause::Ended(EndCause::Owner),
+    }
+}

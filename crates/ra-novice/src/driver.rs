@@ -1,0 +1,270 @@
+//! One session: what happens goes into `ra-session`, and what it says is done.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use ra_channels::remdesk::ResultCode;
+use ra_session::invitations::TicketId;
+use ra_session::{Effect, EndReason, LocalEvent, Milestone, PeerEvent, Session, Tell};
+use tokio::sync::mpsc;
+
+use crate::event::{HostEvent, RefusedCause};
+use crate::host::Shared;
+use crate::listen::{Proved, refuse};
+use crate::prompt::{Answered, Asked, Asker, Status};
+use crate::rdp::{FramesOut, FromExpert, Line, LineError};
+use crate::screen::{PeerWish, Show};
+
+/// Runs the session of an expert who has redeemed a ticket, to its end.
+pub(crate) async fn run(shared: &Shared, proved: Proved) {
+    let Proved { mut line, frames, redeemed, help, control, found, asker } = proved;
+    let (local, local_in) = mpsc::unbounded_channel();
+    let Some(seat) = shared.sit_down(&found.id, local.clone()) else {
+        refuse(shared, asker.peer, RefusedCause::Busy);
+        let _ = line.result(ResultCode::AlreadyBeingHelped);
+        line.close().await;
+        return;
+    };
+    line.name_expert(&asker.name);
+    let (session, effects) = Session::open(redeemed, help, control, seat, shared.moment());
+    let mut driver = Driver {
+        shared,
+        session,
+        line,
+        frames,
+        ticket: found.id,
+        asker,
+        local,
+        local_in,
+        seen_since: None,
+        over: None,
+    };
+    driver.carry_out(effects).await;
+    while driver.over.is_none() {
+        driver.turn().await;
+    }
+    driver.finish().await;
+}
+
+struct Driver<'a> {
+    shared: &'a Shared,
+    session: Session,
+    line: Line,
+    frames: FramesOut,
+    ticket: TicketId,
+    asker: Asker,
+    local: mpsc::UnboundedSender<LocalEvent>,
+    local_in: mpsc::UnboundedReceiver<LocalEvent>,
+    /// Since when the expert sees, if it does.
+    seen_since: Option<SystemTime>,
+    over: Option<EndReason>,
+}
+
+enum Happened {
+    Local(LocalEvent),
+    Heard(Result<FromExpert, LineError>),
+    Time,
+}
+
+impl Driver<'_> {
+    /// Waits for one thing and does what it leads to. What happens here goes before what the wire brings.
+    async fn turn(&mut self) {
+        let deadline = self.session.deadline().map(|moment| self.shared.instant(moment));
+        let happened = tokio::select! {
+            biased;
+            Some(event) = self.local_in.recv() => Happened::Local(event),
+            heard = self.line.next() => Happened::Heard(heard),
+            () = until(deadline) => Happened::Time,
+        };
+        let now = self.shared.moment();
+        let effects = match happened {
+            Happened::Local(event) => self.session.handle_local(now, event),
+            Happened::Time => self.session.handle_time(now),
+            Happened::Heard(Ok(heard)) => match self.translate(heard) {
+                Some(event) => self.session.handle_peer(now, event),
+                None => return,
+            },
+            Happened::Heard(Err(error)) => {
+                tracing::debug!(%error, "the connection is gone");
+                self.session.handle_peer(now, PeerEvent::ConnectionLost)
+            }
+        };
+        self.carry_out(effects).await;
+    }
+
+    /// What the session should hear of; wishes about pictures go to the screen instead.
+    fn translate(&mut self, heard: FromExpert) -> Option<PeerEvent> {
+        let wish = match heard {
+            FromExpert::RequestControl => return Some(PeerEvent::RequestControl),
+            FromExpert::ReleaseControl => return Some(PeerEvent::ReleaseControl),
+            FromExpert::Input(input) => return Some(PeerEvent::Input(input)),
+            FromExpert::Left => return Some(PeerEvent::Disconnect),
+            FromExpert::Broken(what) => {
+                tracing::info!(what, "the expert broke the protocol");
+                return Some(PeerEvent::ProtocolError);
+            }
+            // Said twice, or out of turn.
+            FromExpert::WrongVersion | FromExpert::Proof(_) | FromExpert::DesktopRequested => return None,
+            FromExpert::Graphics(news) => PeerWish::Graphics(news),
+            FromExpert::WantsPictures(wants) => PeerWish::WantsPictures(wants),
+            FromExpert::Repaint => PeerWish::Repaint,
+            FromExpert::Shown(frame) => PeerWish::Shown(frame),
+        };
+        (!self.shared.screen.wish(wish)).then_some(PeerEvent::ProtocolError)
+    }
+
+    async fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::AskView(question) => {
+                    // Nothing is held yet; the round trip still lies before the question.
+                    self.release_keys().await;
+                    self.ask(Asked::View(question));
+                }
+                Effect::AskControl(question) => self.ask(Asked::Control(question)),
+                Effect::WithdrawQuestion => self.shared.prompt.borrow_mut().withdraw(),
+                Effect::StartCapture(stamp) => {
+                    let opened = self.line.open_up();
+                    self.note(opened);
+                    self.show_screen(stamp);
+                }
+                Effect::StopCapture => self.shared.screen.hide(),
+                Effect::Inject(event) => self.shared.hands.inject(event),
+                Effect::ReleaseKeys => {
+                    let event =
+                        if self.release_keys().await { LocalEvent::KeysReleased } else { LocalEvent::DesktopLost };
+                    let _ = self.local.send(event);
+                }
+                Effect::Tell(tell) => self.tell(tell),
+                Effect::Report(milestone) => self.report(milestone),
+                Effect::Close(reason) => self.over = Some(reason),
+            }
+        }
+    }
+
+    /// True when the desktop has seen every held key go up.
+    async fn release_keys(&self) -> bool {
+        let released = self.shared.hands.release_all();
+        matches!(tokio::time::timeout(RELEASE_WITHIN, released).await, Ok(Ok(true)))
+    }
+
+    fn ask(&mut self, asked: Asked) {
+        let kind = asked.kind();
+        let local = self.local.clone();
+        let answered = Answered::new(move |answer| {
+            let _ = local.send(answer);
+        });
+        let armed = self.shared.prompt.borrow_mut().ask(asked, &self.asker, answered);
+        match armed {
+            Ok(()) => {
+                let (name, peer) = (self.asker.name.clone(), self.asker.peer);
+                self.shared.report(HostEvent::ConsentAsked { kind, name, peer });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the session ends");
+                let _ = self.local.send(LocalEvent::Stop);
+            }
+        }
+    }
+
+    fn show_screen(&self, stamp: ra_session::Stamp<ra_session::View>) {
+        let local = self.local.clone();
+        let stalled = self.local.clone();
+        self.shared.screen.show(Show {
+            stamp,
+            frames: self.frames.clone(),
+            client: self.line.graphics_client(),
+            wrapping: self.line.wrapping(),
+            announced: self.line.announced_size(),
+            lost: Box::new(move || {
+                let _ = local.send(LocalEvent::DesktopLost);
+            }),
+            stalled: Box::new(move || {
+                let _ = stalled.send(LocalEvent::ExpertSilent);
+            }),
+        });
+    }
+
+    fn tell(&mut self, tell: Tell) {
+        let told = self.line.tell(tell);
+        self.note(told);
+    }
+
+    /// A line that cannot be written to will say so when it is read; until then the session goes on.
+    fn note(&self, told: Result<(), LineError>) {
+        if let Err(error) = told {
+            tracing::debug!(%error, "the expert could not be told");
+        }
+    }
+
+    fn report(&mut self, milestone: Milestone) {
+        let peer = self.asker.peer;
+        match milestone {
+            Milestone::Viewing => {
+                self.seen_since = Some(SystemTime::now());
+                self.shared.report(HostEvent::Viewing);
+                self.show_status(false);
+            }
+            Milestone::ControlRequested => self.shared.report(HostEvent::ControlRequested),
+            Milestone::Controlling => {
+                self.shared.screen.controlled(true);
+                self.shared.report(HostEvent::Controlling);
+                self.show_status(true);
+            }
+            Milestone::ControlDeclined => refuse(self.shared, peer, RefusedCause::Declined),
+            Milestone::ControlForbidden => refuse(self.shared, peer, RefusedCause::PolicyControl),
+            Milestone::Revoked(by) => {
+                self.shared.screen.controlled(false);
+                self.shared.report(HostEvent::Revoked { by });
+                self.show_status(false);
+            }
+        }
+    }
+
+    fn show_status(&self, controlling: bool) {
+        let asker = self.asker.clone();
+        let since = self.seen_since.unwrap_or_else(SystemTime::now);
+        self.shared.show(&if controlling {
+            Status::Controlling { asker, since }
+        } else {
+            Status::Viewing { asker, since }
+        });
+    }
+
+    async fn finish(mut self) {
+        let reason = self.over.take().unwrap_or(EndReason::ConnectionLost);
+        let peer: SocketAddr = self.asker.peer;
+        match (reason, self.seen_since.is_some()) {
+            (EndReason::Declined, false) => self.count_refusal(peer, RefusedCause::Declined),
+            (EndReason::NoAnswer, false) => self.count_refusal(peer, RefusedCause::NoAnswer),
+            (EndReason::ProtocolError, false) => refuse(self.shared, peer, RefusedCause::Protocol),
+            (EndReason::ConnectionLost, true) => {
+                self.shared.report(HostEvent::Lost);
+                self.shared.report(HostEvent::Ended { reason });
+            }
+            (reason, _) => self.shared.report(HostEvent::Ended { reason }),
+        }
+        let seat = self.session.seat();
+        self.line.close().await;
+        self.shared.stand_up(seat);
+    }
+
+    fn count_refusal(&self, peer: SocketAddr, cause: RefusedCause) {
+        refuse(self.shared, peer, cause);
+        let counted = self.shared.book.borrow_mut().refused(&self.ticket, self.shared.now());
+        match counted {
+            Ok(gone) => self.shared.report_gone(gone.into_iter().collect()),
+            Err(error) => tracing::error!(%error, "a refusal could not be counted"),
+        }
+    }
+}
+
+async fn until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A desktop that has not lifted a key by then is as good as gone.
+const RELEASE_WITHIN: Duration = Duration::from_secs(2);

@@ -1,0 +1,146 @@
+//! What the host reports: the events of the command-line contract, typed.
+
+use std::net::SocketAddr;
+
+use ra_session::invitations::{EndCause, TicketId};
+use ra_session::{EndReason, RevokedBy};
+
+/// One thing that happened, for the person and for scripts. Unknown, expired and ended tickets report nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HostEvent {
+    /// A port is open.
+    Listening {
+        /// The address as bound, with the real port.
+        addr: SocketAddr,
+    },
+    /// Somebody came with a ticket that is open.
+    ExpertConnecting {
+        /// Where from.
+        peer: SocketAddr,
+    },
+    /// An attempt was refused.
+    Refused {
+        /// Where from.
+        peer: SocketAddr,
+        /// Why.
+        cause: RefusedCause,
+    },
+    /// A question stands on the novice's screen and its reader is armed.
+    ConsentAsked {
+        /// `view` or `control`.
+        kind: &'static str,
+        /// What the expert calls itself, made harmless.
+        name: String,
+        /// Where from.
+        peer: SocketAddr,
+    },
+    /// The expert sees.
+    Viewing,
+    /// The expert asks for control.
+    ControlRequested,
+    /// The expert controls.
+    Controlling,
+    /// Control ended, the session goes on.
+    Revoked {
+        /// By what.
+        by: RevokedBy,
+    },
+    /// The connection broke.
+    Lost,
+    /// The session ended.
+    Ended {
+        /// Why.
+        reason: EndReason,
+    },
+    /// A ticket can no longer be redeemed.
+    TicketEnded {
+        /// Which.
+        ticket: TicketId,
+        /// Why.
+        cause: TicketEndCause,
+    },
+}
+
+/// Why an attempt was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedCause {
+    /// The proof of the password was wrong.
+    WrongPassword,
+    /// Too many wrong proofs or refusals lately.
+    Locked,
+    /// The novice said no.
+    Declined,
+    /// The novice did not answer.
+    NoAnswer,
+    /// Somebody else is helping.
+    Busy,
+    /// Settings forbid control.
+    PolicyControl,
+    /// The protocol was broken.
+    Protocol,
+}
+
+/// Why a ticket can no longer be redeemed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TicketEndCause {
+    /// Its time is over.
+    Expired,
+    /// It was ended early.
+    Ended(EndCause),
+}
+
+impl RefusedCause {
+    /// The word in the event `refused`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WrongPassword => "wrong_password",
+            Self::Locked => "locked",
+            Self::Declined => "declined",
+            Self::NoAnswer => "no_answer",
+            Self::Busy => "busy",
+            Self::PolicyControl => "policy_control",
+            Self::Protocol => "protocol",
+        }
+    }
+}
+
+impl TicketEndCause {
+    /// The word in the event `ticket_ended`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Ended(cause) => cause.name(),
+        }
+    }
+}
+
+/// The word in the event `revoked`.
+#[must_use]
+pub fn revoked_by_name(by: RevokedBy) -> &'static str {
+    match by {
+        RevokedBy::Esc => "esc",
+        RevokedBy::Stop => "stop",
+        RevokedBy::Released => "released",
+        RevokedBy::Policy => "policy",
+    }
+}
+
+/// The word in the event `ended`.
+#[must_use]
+pub fn end_reason_name(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::Declined => "declined",
+        EndReason::NoAnswer => "no_answer",
+        EndReason::NoviceStopped => "stopped",
+        EndReason::ExpertLeft => "expert_left",
+        EndReason::ConnectionLost => "connection_lost",
+        EndReason::TicketEnded => "ticket_ended",
+        EndReason::HostStopping => "host_stopping",
+        EndReason::ProtocolError => "protocol_error",
+        EndReason::DesktopLost => "desktop_lost",
+        _ => "ended",
+    }
+}

@@ -1,0 +1,444 @@
+//! The host: ports, tickets and one desktop, for as long as a ticket is open.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ra_desktop::{Cause, Choice, Demo, Desktop, OpenError, Waker};
+use ra_policy::Policy;
+use ra_session::invitations::{EndCause, TicketId};
+use ra_session::{InputGate, LocalEvent, Moment, Seat, UnixTime, ViewGate};
+use rustls::ServerConfig;
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+use tokio::time::Instant;
+
+use crate::book::{Book, Gone, Scope};
+use crate::control::InUse;
+use crate::door::Door;
+use crate::event::HostEvent;
+use crate::hands::Hands;
+use crate::listen::{self, Port};
+use crate::prompt::{Prompt, Status};
+use crate::screen::Screen;
+use crate::store::{Store, StoreError};
+
+/// Everything a host needs. What it lacks, it does not find by itself: there are no defaults here.
+pub struct HostOptions {
+    /// Bound ports; the host listens on them when it runs.
+    pub ports: Vec<Port>,
+    /// The certificate of this installation.
+    pub tls: Arc<ServerConfig>,
+    /// The desktop to share.
+    pub desktop: SharedDesktop,
+    /// The table of tickets.
+    pub store: Store,
+    /// Which of them are served.
+    pub scope: Scope,
+    /// What becomes of them when the host is stopped.
+    pub when_stopped: WhenStopped,
+    /// Reads the policy, anew before each connection (R28, P7).
+    pub policy: Box<dyn Fn() -> Policy>,
+    /// Reads the calendar.
+    pub clock: fn() -> UnixTime,
+    /// Where the novice is asked.
+    pub prompt: Box<dyn Prompt>,
+    /// Takes what happens.
+    pub report: Box<dyn Fn(HostEvent)>,
+    /// Says which ticket is in use, to the control socket.
+    pub in_use: InUse,
+}
+
+/// A desktop that was opened for sharing: nothing of it is seen or touched before a consent.
+pub struct SharedDesktop {
+    desktop: Desktop,
+    seat: Seat,
+    input: InputGate,
+    view: ViewGate,
+}
+
+/// What becomes of open tickets when the host is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenStopped {
+    /// They end with it (`invite`).
+    EndTickets,
+    /// They stay (`serve`).
+    KeepTickets,
+}
+
+/// Why a host stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostEnd {
+    /// It was told to.
+    Stopped,
+    /// No ticket is open any more, and nobody is being helped.
+    NoTicketLeft,
+    /// The desktop cannot be shared any more.
+    DesktopLost,
+}
+
+/// The host could not start or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// A port could not be opened after all.
+    #[error("cannot listen on {addr}")]
+    Listen {
+        /// Where.
+        addr: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The table of tickets failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system gives no thread.
+    #[error("the system gives no thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// A running host, for the program around it. Cheap to clone, usable from any thread.
+#[derive(Clone)]
+pub struct HostHandle {
+    commands: mpsc::UnboundedSender<Command>,
+    input: InputGate,
+    demo: Option<Demo>,
+}
+
+/// The host, ready to run.
+pub struct Host {
+    options: HostOptions,
+    commands: mpsc::UnboundedReceiver<Command>,
+    handle: HostHandle,
+}
+
+enum Command {
+    Local(LocalEvent),
+    TicketsChanged,
+    Stop,
+}
+
+impl SharedDesktop {
+    /// Opens a desktop.
+    ///
+    /// # Errors
+    /// One sentence for the novice: see [`OpenError`].
+    pub fn open(choice: Choice) -> Result<Self, OpenError> {
+        let (seat, input, view) = Seat::new();
+        Ok(Self { desktop: ra_desktop::open(choice, input.clone())?, seat, input, view })
+    }
+
+    /// What it is, for the novice.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.desktop.name
+    }
+
+    /// The random word on the demo desktop.
+    #[must_use]
+    pub fn demo_word(&self) -> Option<&str> {
+        self.desktop.demo.as_ref().map(|demo| demo.word.as_str())
+    }
+}
+
+impl HostHandle {
+    /// The novice pressed ESC in a place where only the novice can press keys. The gate is shut before this returns.
+    pub fn esc(&self) {
+        match &self.demo {
+            // The demo desktop's watcher reports it.
+            Some(demo) => demo.esc.press(),
+            None => {
+                self.input.shut();
+                self.send(Command::Local(LocalEvent::Esc));
+            }
+        }
+    }
+
+    /// The novice takes control back by other means.
+    pub fn take_back(&self) {
+        self.input.shut();
+        self.send(Command::Local(LocalEvent::TakeBack));
+    }
+
+    /// The novice ends the session; the tickets stay.
+    pub fn end_session(&self) {
+        self.input.shut();
+        self.send(Command::Local(LocalEvent::Stop));
+    }
+
+    /// Somebody changed the table of tickets.
+    pub fn tickets_changed(&self) {
+        self.send(Command::TicketsChanged);
+    }
+
+    /// Ends the session, tells the expert, and ends [`Host::run`].
+    pub fn stop(&self) {
+        self.input.shut();
+        self.send(Command::Stop);
+    }
+
+    fn send(&self, command: Command) {
+        // A host that is gone needs no commands.
+        let _ = self.commands.send(command);
+    }
+}
+
+impl Host {
+    /// A host and the handle on it.
+    #[must_use]
+    pub fn new(options: HostOptions) -> (Self, HostHandle) {
+        let (sender, commands) = mpsc::unbounded_channel();
+        let handle = HostHandle {
+            commands: sender,
+            input: options.desktop.input.clone(),
+            demo: options.desktop.desktop.demo.clone(),
+        };
+        (Self { options, commands, handle: handle.clone() }, handle)
+    }
+
+    /// Runs until it is stopped, no ticket is left, or the desktop is lost. Needs a current-thread runtime.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub async fn run(self) -> Result<HostEnd, HostError> {
+        LocalSet::new().run_until(self.serve()).await
+    }
+
+    async fn serve(self) -> Result<HostEnd, HostError> {
+        let Self { options, mut commands, handle } = self;
+        let SharedDesktop { desktop, seat, view, .. } = options.desktop;
+        let watching = watch(desktop.watcher, handle.clone()).map_err(HostError::Thread)?;
+        let shared = Rc::new(Shared {
+            tls: options.tls,
+            screen: Screen::start(desktop.capture).map_err(HostError::Thread)?,
+            hands: Hands::start(desktop.injector).map_err(HostError::Thread)?,
+            view,
+            book: RefCell::new(Book::open(options.store, options.scope, (options.clock)())?),
+            policy: options.policy,
+            clock: options.clock,
+            prompt: RefCell::new(options.prompt),
+            report: options.report,
+            in_use: options.in_use,
+            door: RefCell::new(Door::default()),
+            seat: RefCell::new(Some(seat)),
+            current: RefCell::new(None),
+            origin: Instant::now(),
+            idle: tokio::sync::Notify::new(),
+        });
+        let mut listening = Vec::new();
+        for port in options.ports {
+            let (addr, listener) = port.listen()?;
+            shared.report(HostEvent::Listening { addr });
+            listening.push(tokio::task::spawn_local(listen::let_in(Rc::clone(&shared), listener)));
+        }
+        shared.show(&Status::Waiting);
+
+        let end = shared.wait(&mut commands).await;
+
+        for task in listening {
+            task.abort();
+        }
+        shared.finish_session().await;
+        if end == HostEnd::Stopped && options.when_stopped == WhenStopped::EndTickets {
+            let gone = shared.book.borrow_mut().end_all(EndCause::HostClosed, shared.now())?;
+            shared.report_gone(gone);
+        }
+        drop(watching);
+        Ok(end)
+    }
+}
+
+/// What all connections of a host share. Everything runs on one thread; borrows never cross an await.
+pub(crate) struct Shared {
+    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) screen: Screen,
+    pub(crate) hands: Hands,
+    pub(crate) view: ViewGate,
+    pub(crate) book: RefCell<Book>,
+    pub(crate) policy: Box<dyn Fn() -> Policy>,
+    clock: fn() -> UnixTime,
+    pub(crate) prompt: RefCell<Box<dyn Prompt>>,
+    report: Box<dyn Fn(HostEvent)>,
+    in_use: InUse,
+    pub(crate) door: RefCell<Door>,
+    seat: RefCell<Option<Seat>>,
+    current: RefCell<Option<Current>>,
+    origin: Instant,
+    idle: tokio::sync::Notify,
+}
+
+/// The session of the moment.
+struct Current {
+    ticket: TicketId,
+    local: mpsc::UnboundedSender<LocalEvent>,
+}
+
+impl Shared {
+    /// The calendar.
+    pub(crate) fn now(&self) -> UnixTime {
+        (self.clock)()
+    }
+
+    /// The session's clock.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment::new(self.origin.elapsed())
+    }
+
+    /// The runtime's name for a moment of the session's clock.
+    pub(crate) fn instant(&self, moment: Moment) -> Instant {
+        self.origin + moment.since_origin()
+    }
+
+    pub(crate) fn report(&self, event: HostEvent) {
+        (self.report)(event);
+    }
+
+    pub(crate) fn show(&self, status: &Status) {
+        self.prompt.borrow_mut().show(status);
+    }
+
+    /// Takes the one seat; `None` while somebody else has it.
+    pub(crate) fn sit_down(&self, ticket: &TicketId, local: mpsc::UnboundedSender<LocalEvent>) -> Option<Seat> {
+        let seat = self.seat.borrow_mut().take()?;
+        self.in_use.set(Some(ticket.clone()));
+        *self.current.borrow_mut() = Some(Current { ticket: ticket.clone(), local });
+        Some(seat)
+    }
+
+    /// Gives it back. A seat that a bug has lost is not replaced: then nobody sees this desktop any more.
+    pub(crate) fn stand_up(&self, seat: Option<Seat>) {
+        self.in_use.set(None);
+        *self.current.borrow_mut() = None;
+        *self.seat.borrow_mut() = seat;
+        self.show(&Status::Waiting);
+        self.idle.notify_one();
+    }
+
+    /// Reports tickets that have ended, and ends the session of one that was ended early (R48, R49).
+    pub(crate) fn report_gone(&self, gone: Vec<Gone>) {
+        for (ticket, cause) in gone {
+            if let (crate::event::TicketEndCause::Ended(_), Some(current)) = (cause, &*self.current.borrow())
+                && current.ticket == ticket
+            {
+                let _ = current.local.send(LocalEvent::TicketEnded);
+            }
+            self.report(HostEvent::TicketEnded { ticket, cause });
+        }
+    }
+
+    /// Takes in what others did to the table, and what the clock did.
+    pub(crate) fn refresh(&self) {
+        let refreshed = self.book.borrow_mut().refresh(self.now());
+        match refreshed {
+            Ok(gone) => self.report_gone(gone),
+            Err(error) => tracing::warn!(%error, "the table of tickets could not be read"),
+        }
+    }
+
+    async fn wait(&self, commands: &mut mpsc::UnboundedReceiver<Command>) -> HostEnd {
+        loop {
+            let busy = self.current.borrow().is_some();
+            let next_expiry = self.book.borrow().next_expiry();
+            if !busy && !self.book.borrow().any_open(self.now()) {
+                self.refresh();
+                return HostEnd::NoTicketLeft;
+            }
+            let nap = next_expiry.map_or(LONG_NAP, |at| Duration::from_secs(at.0.saturating_sub(self.now().0)));
+            tokio::select! {
+                biased;
+                command = commands.recv() => match command {
+                    Some(Command::Local(LocalEvent::DesktopLost)) => {
+                        self.tell_current(LocalEvent::DesktopLost);
+                        return HostEnd::DesktopLost;
+                    }
+                    Some(Command::Local(event)) => self.tell_current(event),
+                    Some(Command::TicketsChanged) => self.refresh(),
+                    Some(Command::Stop) | None => return HostEnd::Stopped,
+                },
+                () = self.idle.notified() => {}
+                // The calendar may jump; a nap is never longer than a minute.
+                () = tokio::time::sleep(nap.min(LONG_NAP)) => self.refresh(),
+            }
+        }
+    }
+
+    async fn finish_session(&self) {
+        self.tell_current(LocalEvent::HostStopping);
+        let done = async {
+            while self.current.borrow().is_some() {
+                self.idle.notified().await;
+            }
+        };
+        if tokio::time::timeout(FAREWELL, done).await.is_err() {
+            tracing::warn!("the session did not end in time");
+        }
+    }
+
+    fn tell_current(&self, event: LocalEvent) {
+        if let Some(current) = &*self.current.borrow() {
+            let _ = current.local.send(event);
+        }
+    }
+}
+
+/// Starts the ESC watcher on its own thread.
+fn watch(watcher: Box<dyn ra_desktop::Watcher>, handle: HostHandle) -> std::io::Result<Watching> {
+    let stopper = watcher.stopper();
+    let report = move |revocation: ra_desktop::Revocation| {
+        handle.send(Command::Local(match revocation.cause {
+            Cause::WatcherLost(why) => {
+                tracing::error!(why, "nobody listens for ESC any more, control is off");
+                LocalEvent::WatcherLost
+            }
+            _ => LocalEvent::Esc,
+        }));
+    };
+    let thread = std::thread::Builder::new().name("esc".into()).spawn(move || watcher.run(Box::new(report)))?;
+    Ok(Watching { stopper, thread: Some(thread) })
+}
+
+struct Watching {
+    stopper: Waker,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.stopper.wake();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for HostOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HostOptions").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for SharedDesktop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedDesktop").field("desktop", &self.desktop).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for HostHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HostHandle")
+    }
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// The calendar is looked at at least this often, because it may be changed.
+const LONG_NAP: Duration = Duration::from_secs(60);
+/// How long the last session may take to say goodbye.
+const FAREWELL: Duration = Duration::from_secs(5);
