@@ -26,14 +26,14 @@
 //! // The novice speaks first; the expert answers the first word and ignores the second.
 //! for hello in novice.hello() {
 //!     for answer in expert.receive(hello.as_bytes()) {
-//!         novice.receive(answer.as_bytes());
+//!         assert!(novice.receive(answer.as_bytes()).is_empty());
 //!     }
 //! }
 //! let events = novice.take_events();
 //! assert!(matches!(&events[..], [NoviceEvent::VersionChosen(_), NoviceEvent::Proof(_)]));
 //!
 //! // Here ra-ticket checks the proof and the novice is asked. She says no.
-//! expert.receive(novice.result(ResultCode::HelpeeSaidNo).as_bytes());
+//! assert!(expert.receive(novice.result(ResultCode::HelpeeSaidNo).as_bytes()).is_empty());
 //! assert_eq!(expert.take_events(), [ExpertEvent::ProofSent, ExpertEvent::Refused(ResultCode::HelpeeSaidNo)]);
 //! # Ok::<(), ra_channels::TextError>(())
 //! ```

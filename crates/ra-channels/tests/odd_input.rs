@@ -20,8 +20,8 @@ fn odd_remdesk_messages_are_survived_at_every_stage() {
             let mut novice = RemdeskNovice::new();
             let mut expert = expert();
             for pdu in before.iter().chain(std::iter::repeat_n(&pdu, 3 * MAX_WAITING_EVENTS)) {
-                novice.receive(pdu);
-                expert.receive(pdu);
+                let _ = novice.receive(pdu);
+                let _ = expert.receive(pdu);
             }
             assert!(novice.take_events().len() <= MAX_WAITING_EVENTS + 1, "{name}");
             assert!(expert.take_events().len() <= MAX_WAITING_EVENTS + 1, "{name}");

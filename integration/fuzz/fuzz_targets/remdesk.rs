@@ -20,9 +20,9 @@ fuzz_target!(|data: &[u8]| {
     ]
     .map(|credentials| RemdeskExpert::new(credentials).expect("short texts fit"));
     for pdu in pdus(data) {
-        novice.receive(pdu);
+        let _ = novice.receive(pdu);
         for expert in &mut experts {
-            expert.receive(pdu);
+            let _ = expert.receive(pdu);
         }
     }
     assert!(novice.take_events().len() <= MAX_WAITING_EVENTS + 1);

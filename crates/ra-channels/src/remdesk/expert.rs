@@ -103,6 +103,7 @@ impl RemdeskExpert {
 
     /// Takes one complete channel PDU and gives what must be answered at once, each a channel PDU of its own; the
     /// events wait in [`Self::take_events`].
+    #[must_use]
     pub fn receive(&mut self, pdu: &[u8]) -> Vec<ToNovice> {
         if self.events.is_shut() {
             return Vec::new();

@@ -6,7 +6,8 @@ use super::{ResultCode, Version};
 use crate::queue::Queue;
 use crate::wire::{SecretText, TextError, ToExpert};
 
-/// What the expert said, in the order of the protocol: before its proof nothing of the last eight is reported.
+/// What the expert said, in the order of the protocol: before its proof only the handshake, a farewell and an error are
+/// reported, and what else it says then is dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoviceEvent {
     /// The expert chose a version, once and for all.
@@ -99,6 +100,7 @@ impl RemdeskNovice {
 
     /// Takes one complete channel PDU and gives what must be answered at once; the events wait in
     /// [`Self::take_events`].
+    #[must_use]
     pub fn receive(&mut self, pdu: &[u8]) -> Vec<ToExpert> {
         if self.events.is_shut() {
             return Vec::new();
@@ -325,7 +327,7 @@ mod tests {
     fn the_burst_of_freerdp_in_version_1_comes_in_order() {
         let mut novice = RemdeskNovice::new();
         for message in [VERSION, authenticate(), Message::RemoteControlDesktop { connection_string: "65538".into() }] {
-            novice.receive(&message.encode().unwrap());
+            assert!(novice.receive(&message.encode().unwrap()).is_empty());
         }
         let events = novice.take_events();
         assert!(
@@ -385,7 +387,7 @@ mod tests {
         say(&mut novice, &vista());
         say(&mut novice, &verify());
         for _ in 0..10 * crate::MAX_WAITING_EVENTS {
-            novice.receive(&Message::Chat("x".into()).encode().unwrap());
+            let _ = novice.receive(&Message::Chat("x".into()).encode().unwrap());
         }
         let events = novice.take_events();
         assert_eq!(events.len(), crate::MAX_WAITING_EVENTS + 1);
