@@ -12,7 +12,7 @@ mod metered;
 mod pictures;
 mod writer;
 
-pub(crate) use accept::{ClientHello, accept};
+pub(crate) use accept::{ClientHello, Refusal, accept};
 pub(crate) use line::{FromExpert, Line, LineError};
 pub(crate) use metered::Allowance;
 pub(crate) use pictures::{FromGraphics, GraphicsClient, Wrapping};
