@@ -324,6 +324,36 @@ mod tests {
     }
 
     #[test]
+    fn after_the_proof_the_talk_of_either_version_is_reported() {
+        for handshake in [[VERSION, authenticate()], [vista(), verify()]] {
+            let mut novice = RemdeskNovice::new();
+            handshake.iter().for_each(|message| drop(say(&mut novice, message)));
+            for (message, event) in [
+                (Message::Chat("hello".into()), NoviceEvent::Chat("hello".into())),
+                (Message::ExpertName("Mum".into()), NoviceEvent::ExpertName("Mum".into())),
+                (Message::Command(Command::RequestControl), NoviceEvent::ControlRequested),
+                (Message::Command(Command::ReleaseControl), NoviceEvent::ControlReleased),
+                (
+                    Message::Command(Command::ExpertAddress("192.0.2.1".into())),
+                    NoviceEvent::ExpertAddress("192.0.2.1".into()),
+                ),
+                (Message::Result(ResultCode::InternalError), NoviceEvent::Reported(ResultCode::InternalError)),
+            ] {
+                assert_eq!(say(&mut novice, &message), [event]);
+            }
+            for message in [
+                Message::Result(ResultCode::NoError),
+                Message::IsConnected,
+                Message::ServerAnnounce,
+                Message::NoviceName("not yours to say".into()),
+                Message::Command(Command::Control(ControlNotice::Granted)),
+            ] {
+                assert_eq!(say(&mut novice, &message), [], "{message:?}");
+            }
+        }
+    }
+
+    #[test]
     fn the_burst_of_freerdp_in_version_1_comes_in_order() {
         let mut novice = RemdeskNovice::new();
         for message in [VERSION, authenticate(), Message::RemoteControlDesktop { connection_string: "65538".into() }] {

@@ -487,6 +487,15 @@ mod tests {
         assert_eq!(Message::ExpertName("n".repeat(1025)).encode(), too_long(MAX_NAME_UNITS));
         assert_eq!(Message::Chat("a\0b".into()).encode(), Err(TextError::HoldsNul { field: "chat text" }));
 
+        let address = |length| Message::Command(Command::ExpertAddress("1".repeat(length))).encode();
+        let element = "<RCCOMMAND NAME=\"EXPERTIP\" EXPERTIPDATA=\"\"/>".len();
+        let longest = address(MAX_COMMAND_UNITS - element).unwrap();
+        assert!(decode(&longest).is_ok());
+        let too_long_command = TextError::TooLong { field: "command", limit: MAX_COMMAND_UNITS };
+        assert_eq!(address(MAX_COMMAND_UNITS - element + 1), Err(too_long_command));
+        let command = frame(COMMAND, &[], &with_nul(&"x".repeat(MAX_COMMAND_UNITS + 1)));
+        assert_eq!(decode(&command), Err(RemdeskError::TextTooLong { field: "command", limit: MAX_COMMAND_UNITS }));
+
         let name = encode_control(11, &with_nul(&"n".repeat(1025)));
         assert_eq!(decode(&name), Err(RemdeskError::TextTooLong { field: "name", limit: 1024 }));
         // Version 1 knows no limit for chat.
