@@ -5,6 +5,15 @@ use core::time::Duration;
 use crate::{Policy, TicketTime, Units};
 
 /// Policy allows help at this moment. Only [`Policy`] makes it; it cannot be copied and is spent at the next gate.
+///
+/// ```compile_fail,E0451
+/// let forged = ra_policy::HelpAllowed { _only_here: () };
+/// ```
+/// ```compile_fail,E0599
+/// let allowed = ra_policy::Policy::default().may_connect()?;
+/// let twice = allowed.clone();
+/// # Ok::<(), ra_policy::Denied>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a verdict that nobody takes guards nothing"]
 pub struct HelpAllowed {
@@ -12,6 +21,10 @@ pub struct HelpAllowed {
 }
 
 /// Policy allows that control is asked for. Only [`Policy`] makes it.
+///
+/// ```compile_fail,E0451
+/// let forged = ra_policy::ControlAllowed { _only_here: () };
+/// ```
 #[derive(Debug)]
 #[must_use = "a verdict that nobody takes guards nothing"]
 pub struct ControlAllowed {

@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::{Proof, UntrustedName};
 
@@ -100,11 +100,9 @@ const PROOF_DIGITS: usize = 64;
 
 fn push_pair(blob: &mut Zeroizing<String>, key: &str, value: &str) {
     let count = key.len() + 1 + value.encode_utf16().count();
-    let mut number = count.to_string();
-    for part in [&number, ";", key, "=", value] {
+    for part in [&count.to_string(), ";", key, "=", value] {
         blob.push_str(part);
     }
-    number.zeroize();
 }
 
 fn pairs(mut text: &str, units: fn(char) -> usize) -> Option<Vec<(&str, &str)>> {
@@ -140,4 +138,66 @@ fn split_at_proof(text: &str) -> Option<Vec<(&str, &str)>> {
     }
     let name = text.get(..at)?.split_once("NAME=").map_or("", |(_, name)| name);
     Some(vec![("NAME", name), ("PASS", proof)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROOF: &str = "A21F8247C1C6C7A65F008791D657688F569EE3754307B1967D62DC4ED98926F5";
+
+    fn read(text: &str) -> (String, Option<String>) {
+        let blob = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        (blob.name().to_string(), blob.pass().map(str::to_owned))
+    }
+
+    #[test]
+    fn both_ways_of_counting_are_read() {
+        for text in [
+            format!("11;NAME=J\u{fc}rgen69;PASS={PROOF}"),
+            format!("12;NAME=J\u{fc}rgen69;PASS={PROOF}"),
+            format!("11;NAME=J\u{fc}rgen69;PASS={PROOF}\0"),
+            format!("69;PASS={PROOF}11;NAME=J\u{fc}rgen"),
+            format!("3;X=111;NAME=J\u{fc}rgen69;PASS={PROOF}"),
+        ] {
+            assert_eq!(read(&text), ("J\u{fc}rgen".to_owned(), Some(PROOF.to_owned())), "{text}");
+        }
+    }
+
+    #[test]
+    fn with_a_count_that_fits_nothing_the_proof_is_found_at_the_end() {
+        assert_eq!(read(&format!("99;NAME=Bob69;PASS={PROOF}")), ("Bob".to_owned(), Some(PROOF.to_owned())));
+        assert_eq!(
+            read(&format!("NAME=69;PASS=x69;PASS={PROOF}more")),
+            ("69;PASS=x".to_owned(), Some(PROOF.to_owned()))
+        );
+        assert_eq!(read(&format!("!69;PASS={PROOF}")), (String::new(), Some(PROOF.to_owned())));
+    }
+
+    #[test]
+    fn a_name_alone_has_no_proof_and_is_neutralised() {
+        assert_eq!(read("11;NAME=Expert"), ("Expert".to_owned(), None));
+        assert_eq!(read("8;NAME=a\u{202E}\n"), ("a".to_owned(), None));
+        assert_eq!(read("7;UNSEEN="), (String::new(), None));
+    }
+
+    #[test]
+    fn what_cannot_be_taken_apart_is_refused() {
+        let short = format!("99;NAME=Bob69;PASS={}", &PROOF[1..]);
+        let no_hex = format!("99;NAME=Bob69;PASS={}z", &PROOF[1..]);
+        for text in
+            ["", "\0", "x", ";", "5;", "5;NAME", "4;NAME", "+5;NAME=", "6;NAME=", "00005;NAME=", &short, &no_hex]
+        {
+            assert_eq!(parse(text).err(), Some(ExpertBlobError::Malformed), "{text}");
+        }
+        assert_eq!(parse("6;NAME=a6;NAME=b").err(), Some(ExpertBlobError::Duplicate));
+        assert_eq!(parse(&"x".repeat(4097)).err(), Some(ExpertBlobError::TooLong));
+        assert_eq!(parse(&"x".repeat(4096)).err(), Some(ExpertBlobError::Malformed));
+    }
+
+    #[test]
+    fn the_name_is_cut_and_counted_in_utf16_units() {
+        assert_eq!(write("\u{1F600}", None).as_str(), "7;NAME=\u{1F600}");
+        assert_eq!(write(&"x".repeat(500), None).len(), "69;NAME=".len() + 64);
+    }
 }

@@ -20,8 +20,8 @@ pub enum MarkupProblem {
     /// The file ends before an element is closed.
     #[error("broken XML: the element is not closed")]
     Unclosed,
-    /// There is no element, or more than one on the outside.
-    #[error("one XML element is expected here")]
+    /// Something other than one element on the outside.
+    #[error("it does not consist of one XML element")]
     Root,
     /// `<!DOCTYPE`.
     #[error("a document type declaration is not allowed")]
@@ -108,6 +108,10 @@ impl fmt::Display for Escaped<'_> {
 
 /// Reads all elements of a text in the order of their start tags.
 pub(crate) fn elements(text: &str) -> Result<Vec<Element<'_>>, Fault> {
+    // The reader would drop a second byte order mark and count every place wrongly.
+    if text.starts_with('\u{FEFF}') {
+        return Err(Fault { problem: MarkupProblem::Root, span: 0..'\u{FEFF}'.len_utf8() });
+    }
     let mut reader = Reader::from_str(text);
     reader.config_mut().check_comments = true;
     let mut elements: Vec<Element<'_>> = Vec::new();
@@ -115,8 +119,8 @@ pub(crate) fn elements(text: &str) -> Result<Vec<Element<'_>>, Fault> {
     loop {
         let start = position(reader.buffer_position());
         let event = reader.read_event().map_err(|error| {
-            let at = position(reader.error_position());
-            Fault { problem: MarkupProblem::Syntax(error.to_string()), span: at..at.max(text.len()).min(at + 1) }
+            let at = position(reader.error_position()).min(text.len().saturating_sub(1));
+            Fault { problem: MarkupProblem::Syntax(error.to_string()), span: at..at + 1 }
         })?;
         let span = start..position(reader.buffer_position());
         let fault = |problem| Err(Fault { problem, span: span.clone() });
@@ -139,8 +143,9 @@ pub(crate) fn elements(text: &str) -> Result<Vec<Element<'_>>, Fault> {
             // The reader has checked that it closes what is open.
             Event::End(_) => drop(open.pop()),
             Event::Text(ref content) if content.trim_ascii().is_empty() => {}
+            Event::Text(_) if open.is_empty() => return fault(MarkupProblem::Root),
             Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) => return fault(MarkupProblem::Text),
-            Event::Decl(_) if text[..start].trim_ascii().is_empty() => {}
+            Event::Decl(_) if text.get(..start).is_some_and(|before| before.trim_ascii().is_empty()) => {}
             Event::Decl(_) | Event::PI(_) => return fault(MarkupProblem::ProcessingInstruction),
             Event::DocType(_) => return fault(MarkupProblem::Doctype),
             Event::Comment(_) => {}

@@ -56,7 +56,7 @@ fn what_is_not_an_invitation_says_so() {
     assert_eq!(refused("").0, Problem::Empty);
     assert_eq!(refused(" \r\n\0").0, Problem::Empty);
     assert_eq!(refused("\u{FEFF}").0, Problem::Empty);
-    assert_eq!(refused_markup("hello"), (MarkupProblem::Text, "hello".into()));
+    assert_eq!(refused_markup("hello"), (MarkupProblem::Root, "hello".into()));
     assert_eq!(refused("<html></html>"), (Problem::NotAnInvitation, "<html>".into()));
     assert_eq!(refused_markup("<?xml version=\"1.0\"?>").0, MarkupProblem::Root);
     assert_eq!(refused("<UPLOADINFO TYPE=\"Escalated\"/>").0, Problem::NoData);
@@ -83,7 +83,9 @@ fn broken_xml_says_where() {
         assert!(matches!(refused_markup(broken).0, MarkupProblem::Syntax(_)), "{broken}");
     }
     assert_eq!(refused_markup("<a/><b/>"), (MarkupProblem::Root, "<b/>".into()));
-    assert_eq!(refused_markup("<a/>x"), (MarkupProblem::Text, "x".into()));
+    assert_eq!(refused_markup("<a/>x"), (MarkupProblem::Root, "x".into()));
+    assert_eq!(refused_markup("<a>x</a>"), (MarkupProblem::Text, "x".into()));
+    assert_eq!(refused_markup("\u{FEFF}\u{FEFF} <?xml?><a/>"), (MarkupProblem::Root, "\u{FEFF}".into()));
     assert_eq!(refused_markup("<a>&amp;</a>").0, MarkupProblem::Text);
     assert_eq!(refused_markup("<a><![CDATA[x]]></a>").0, MarkupProblem::Text);
 }
@@ -158,9 +160,12 @@ fn nesting_and_numbers_of_things_are_limited() {
     assert_eq!(of(nested(9)), ConnectionStringProblem::Markup(MarkupProblem::Depth));
     assert_eq!(of(nested(8)), ConnectionStringProblem::Missing("A"));
     assert_eq!(refused_markup(nested(9_000)).0, MarkupProblem::Depth);
-    assert_eq!(refused_markup(format!("<E>{}</E>", "<L/>".repeat(300))).0, MarkupProblem::Elements);
-    let attributes: String = (0..65).map(|number| format!(" a{number}=''")).collect();
-    assert_eq!(refused_markup(format!("<E{attributes}/>")).0, MarkupProblem::Attributes);
+    let elements = |inner: usize| format!("<E>{}</E>", "<L/>".repeat(inner));
+    assert_eq!(of(elements(256)), ConnectionStringProblem::Markup(MarkupProblem::Elements));
+    assert_eq!(of(elements(255)), ConnectionStringProblem::Missing("A"));
+    let attributes = |number: usize| format!("<E{}/>", (0..number).map(|n| format!(" a{n}=''")).collect::<String>());
+    assert_eq!(of(attributes(65)), ConnectionStringProblem::Markup(MarkupProblem::Attributes));
+    assert_eq!(of(attributes(64)), ConnectionStringProblem::Missing("A"));
 }
 
 #[test]
