@@ -141,7 +141,7 @@ pub fn decode(pdu: &[u8]) -> Result<Option<Message>, RemdeskError> {
     let (name, rest) = take(rest, name_length, "channel name")?;
     let (data, _surplus) = take(rest, data_length, "data")?;
     match read_shown(name, "channel name", usize::MAX)?.as_str() {
-        // \[MS-RA\] 2.2.1.2 names the control channel both ways.
+        // [MS-RA] 2.2.1.2 names the control channel both ways.
         CONTROL | "remdesk" => control(data),
         CHAT => Ok(Some(Message::Chat(read_shown(data, "chat text", usize::MAX)?))),
         COMMAND => {
