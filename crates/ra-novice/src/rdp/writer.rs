@@ -115,3 +115,89 @@ async fn put<W: AsyncWrite + Unpin>(stream: &mut W, bytes: &[u8]) -> std::io::Re
 /// Words that may wait. A session says a dozen in its life; channel answers add as many as the peer asks for, and
 /// a peer that asks without reading is not worth memory.
 const WORDS: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use ra_session::novice::{Connecting, Viewing};
+    use ra_session::{EndReason, Seat};
+    use tokio::io::AsyncReadExt as _;
+    use tokio::sync::oneshot;
+    use tokio::task::LocalSet;
+
+    use super::*;
+
+    fn viewing() -> (Viewing, ViewGate) {
+        let (seat, _, gate) = Seat::new();
+        let policy = ra_policy::Policy::default();
+        let stub = ra_ticket::PassStub::parse("g*3Kdr_7XwzQb0").unwrap();
+        let proof = ra_ticket::Password::new("Tulip-4711").unwrap().proof(&stub);
+        let redeemed = ra_ticket::Challenge::from(proof.clone()).meet(Some(&proof.to_hex())).unwrap();
+        let (waiting, question) = Connecting::new().redeem(redeemed, policy.may_connect().unwrap(), seat);
+        (waiting.consent(question.yes().consent().unwrap()), gate)
+    }
+
+    /// Queues a frame and waits until the writer has dealt with it.
+    async fn send(frames: &FramesOut, frame: Stamped<View, Vec<Vec<u8>>>) {
+        let (done, written) = oneshot::channel();
+        assert!(frames.send(frame, move || done.send(()).unwrap()), "there is room for one frame");
+        written.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn s102_r033_a_frame_leaves_only_in_the_epoch_it_was_made_in() {
+        LocalSet::new()
+            .run_until(async {
+                let (viewing, gate) = viewing();
+                let stamp = viewing.view_permit().into_stamp();
+                let (ours, mut theirs) = tokio::io::duplex(1 << 16);
+                let (outbox, frames, task) = start(ours, gate);
+                send(&frames, stamp.stamp(vec![b"seen ".to_vec(), b"too ".to_vec()])).await;
+                let _ended = viewing.end(EndReason::NoviceStopped);
+                send(&frames, stamp.stamp(vec![b"never".to_vec()])).await;
+                outbox.send(b"bye".to_vec()).unwrap();
+                drop((outbox, frames));
+                task.await.unwrap();
+                let mut all = Vec::new();
+                theirs.read_to_end(&mut all).await.unwrap();
+                assert_eq!(String::from_utf8(all).unwrap(), "seen too bye");
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn a_gate_that_is_shut_in_the_middle_of_a_frame_stops_it_there() {
+        LocalSet::new()
+            .run_until(async {
+                let (viewing, gate) = viewing();
+                let stamp = viewing.view_permit().into_stamp();
+                // The pipe takes one batch and a bit: the writer stands in the middle of the second.
+                let (ours, mut theirs) = tokio::io::duplex(6);
+                let (outbox, frames, task) = start(ours, gate);
+                let batches = vec![b"first".to_vec(), b"second".to_vec(), b"third".to_vec()];
+                assert!(frames.send(stamp.stamp(batches), || {}));
+                let mut read = [0; 5];
+                theirs.read_exact(&mut read).await.unwrap();
+                let _ended = viewing.end(EndReason::NoviceStopped);
+                drop((outbox, frames));
+                let mut rest = Vec::new();
+                theirs.read_to_end(&mut rest).await.unwrap();
+                task.await.unwrap();
+                assert!(!rest.ends_with(b"third"), "{}", String::from_utf8_lossy(&rest));
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_is_not_kept_memory_for() {
+        LocalSet::new()
+            .run_until(async {
+                let (_viewing, gate) = viewing();
+                let (ours, _theirs) = tokio::io::duplex(1);
+                let (outbox, _frames, task) = start(ours, gate);
+                let taken = (0..10 * WORDS).take_while(|_| outbox.send(vec![0; 64]).is_ok()).count();
+                assert!(taken <= WORDS);
+                task.abort();
+            })
+            .await;
+    }
+}
