@@ -33,7 +33,7 @@ struct Scene {
 impl Scene {
     fn new(name: &'static str, damage: Rect, count: usize, draw: impl Fn(&mut Canvas, usize)) -> Self {
         let pictures = (0..count).map(|number| {
-            let mut canvas = Canvas::new(SCREEN, 1);
+            let mut canvas = Canvas::tidy(SCREEN);
             draw(&mut canvas, number);
             canvas
         });

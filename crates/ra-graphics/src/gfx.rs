@@ -11,7 +11,8 @@ use ironrdp_core::ReadCursor;
 use ironrdp_egfx::pdu::{
     CacheImportReplyPdu, CapabilitiesAdvertisePdu, CapabilitiesConfirmPdu, CapabilitySet, Codec1Type, Color,
     CreateSurfacePdu, DeleteSurfacePdu, EndFramePdu, FrameAcknowledgePdu, GfxPdu, MapSurfaceToOutputPdu, PixelFormat,
-    QueueDepth, ResetGraphicsPdu, SolidFillPdu, StartFramePdu, Timestamp, WireToSurface1Pdu,
+    Point, QueueDepth, ResetGraphicsPdu, SolidFillPdu, StartFramePdu, SurfaceToSurfacePdu, Timestamp,
+    WireToSurface1Pdu,
 };
 use ironrdp_pdu::gcc::{Monitor, MonitorFlags};
 use ironrdp_pdu::geometry::ExclusiveRectangle;
@@ -24,6 +25,7 @@ use crate::encode::planar::{AlphaPlane, Planar, RowOrder};
 use crate::frame::FrameView;
 use crate::geometry::{Rect, Size};
 use crate::pacing::Pacing;
+use crate::scroll::{Move, Scroll};
 use crate::tiles::{CELL, Damage, cut};
 use payload::Payloads;
 
@@ -150,9 +152,10 @@ impl GfxServer {
             _ => self.replace_surface(picture.size(), &mut payloads).map_err(GfxError::Encode)?,
         };
         let Self { pacing, damage: shown, painter, .. } = self;
-        let grid = shown.settle(picture, damage, |_, _| {});
+        painter.scroll.clear();
+        let grid = shown.settle(picture, damage, |shown, bounds| painter.scroll.search(shown, picture, bounds));
         grid.strips(&mut painter.strips);
-        if painter.strips.is_empty() {
+        if painter.strips.is_empty() && painter.scroll.moves().is_empty() {
             return Ok(payloads.into_vec());
         }
         let frame_id = pacing.send();
@@ -162,7 +165,7 @@ impl GfxServer {
             .and_then(|()| painter.paint(picture, surface, &mut payloads))
             .and_then(|()| payloads.push(&GfxPdu::EndFrame(EndFramePdu { frame_id })))
             .map_err(GfxError::Encode)?;
-        trace!(frame_id, strips = painter.strips.len(), "frame");
+        trace!(frame_id, moves = painter.scroll.moves().len(), strips = painter.strips.len(), "frame");
         Ok(payloads.into_vec())
     }
 
@@ -240,9 +243,10 @@ impl fmt::Debug for GfxServer {
     }
 }
 
-/// Turns strips into messages; its buffers serve all frames.
+/// Turns moves and strips into messages; its buffers serve all frames.
 #[derive(Default)]
 struct Painter {
+    scroll: Scroll,
     strips: Vec<Rect>,
     scanner: Scanner,
     clear: ClearCodec,
@@ -258,6 +262,14 @@ impl Painter {
         surface: u16,
         payloads: &mut Payloads,
     ) -> ironrdp_core::EncodeResult<()> {
+        for Move { to, from } in self.scroll.moves() {
+            payloads.push(&GfxPdu::SurfaceToSurface(SurfaceToSurfacePdu {
+                source_surface_id: surface,
+                destination_surface_id: surface,
+                source_rectangle: exclusive(Rect { y: *from, ..*to }),
+                destination_points: vec![Point { x: to.x, y: to.y }],
+            }))?;
+        }
         for number in 0..self.strips.len() {
             self.paint_rect(picture, self.strips[number], surface, payloads)?;
         }

@@ -40,6 +40,7 @@ mod encode;
 mod fastpath;
 mod frame;
 mod pacing;
+mod scroll;
 mod tiles;
 
 pub use frame::{FrameError, FrameView};

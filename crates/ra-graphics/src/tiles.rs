@@ -1,5 +1,6 @@
 //! Damage on a grid: overlaps vanish, unchanged pixels are trimmed away, neighbours are joined into strips.
 
+use crate::classify::pixel;
 use crate::frame::FrameView;
 use crate::geometry::{Rect, Size};
 
@@ -24,12 +25,13 @@ impl Damage {
 
     /// Narrows `damage` down to what differs from the client's picture and notes that the client will have it.
     ///
-    /// `moves` may first move what the client has (scrolling); it is not asked when the client's picture is unknown.
+    /// `moves` may move what the client has within the rectangle around all differences, and says whether it did; it may
+    /// only move pixels to where `picture` has the same. It is not asked when the client's picture is unknown.
     pub(crate) fn settle(
         &mut self,
         picture: &FrameView<'_>,
         damage: &[Rect],
-        moves: impl FnOnce(&mut Shown, Rect),
+        moves: impl FnOnce(&mut Shown, Rect) -> bool,
     ) -> &Grid {
         let Self { grid, shown, repaint } = self;
         grid.clear(picture.size());
@@ -39,8 +41,10 @@ impl Damage {
             *repaint = false;
         } else {
             damage.iter().for_each(|rect| grid.add(*rect));
-            moves(shown, grid.bounds());
             grid.trim(|part| shown.difference(picture, part));
+            if moves(shown, grid.bounds()) {
+                grid.trim(|part| shown.difference(picture, part));
+            }
         }
         grid.parts().for_each(|part| shown.copy_from(picture, part));
         grid
@@ -196,7 +200,8 @@ impl Shown {
 
     /// What of `rect` differs from `picture`: the bounding rectangle, empty when nothing does.
     pub(crate) fn difference(&self, picture: &FrameView<'_>, rect: Rect) -> Rect {
-        let (mut left, mut right) = (usize::from(rect.width), 0);
+        let width = usize::from(rect.width);
+        let (mut left, mut right) = (width, 0);
         let (mut top, mut bottom) = (None, 0);
         for y in usize::from(rect.y)..usize::from(rect.y) + usize::from(rect.height) {
             let (new, old) = (picture.row(rect, y), &self.pixels[self.range(rect, y)]);
@@ -204,11 +209,15 @@ impl Shown {
                 continue;
             }
             let (new, old) = (new.as_chunks::<4>().0, old.as_chunks::<4>().0);
-            let differs = |(new, old): (&[u8; 4], &[u8; 4])| new[..3] != old[..3];
-            let Some(first) = new.iter().zip(old).position(differs) else { continue };
-            let last = new.iter().zip(old).rposition(differs).unwrap_or(first);
-            left = left.min(first);
-            right = right.max(last + 1);
+            let differs = |x: &usize| pixel(new[*x]) != pixel(old[*x]);
+            let first = (0..left).find(differs);
+            let last = (right.max(first.unwrap_or(0))..width).rfind(differs);
+            // Where columns are known to differ it only matters whether this row is one more that does.
+            if first.is_none() && last.is_none() && !(left..right).any(|x| differs(&x)) {
+                continue; // nothing but unused bytes
+            }
+            left = first.unwrap_or(left);
+            right = last.map_or(right, |last| last + 1);
             top = top.or(Some(y));
             bottom = y + 1;
         }

@@ -126,6 +126,35 @@ fn text_is_short() {
 }
 
 #[test]
+fn scrolled_text_is_moved_not_sent() {
+    let size = Size::new(1000, 800);
+    let page = Rect::new(100, 30, 700, 720);
+    for distance in [1, 7, 16, 100, 400] {
+        let mut pair = Pair::open();
+        let mut canvas = Canvas::new(size, 10);
+        canvas.photograph(size.rect(), 0.3);
+        canvas.text(page, 1);
+        pair.frame(&canvas, &[]);
+        let whole = {
+            pair.server.repaint();
+            pair.frame(&canvas, &[])
+        };
+        // Up, and the new lines at the bottom; a scroll bar beside it moves the other way; a clock elsewhere changes.
+        let mut scrolled = |from: u16, to: u16, fresh: Rect| {
+            canvas.scroll(page, from, to);
+            canvas.text(fresh, u64::from(from) + 77);
+            canvas.fill(Rect::new(810, 100 + to, 12, 50), 0x33_3333);
+            canvas.noise(Rect::new(950, 2, 20, 10));
+            let bytes = pair.frame(&canvas, &[size.rect()]);
+            let fresh = fresh.area() as f64 / page.area() as f64;
+            assert!((bytes as f64) < whole as f64 * (fresh + 0.1), "{distance}: {bytes} of {whole} bytes");
+        };
+        scrolled(distance, 0, Rect::new(page.x, page.y + page.height - distance, page.width, distance));
+        scrolled(0, distance, Rect::new(page.x, page.y, page.width, distance));
+    }
+}
+
+#[test]
 fn a_resize_needs_no_new_connection() {
     let mut pair = Pair::open();
     for (width, height) in [(640, 480), (1280, 720), (1280, 721), (1, 1), (8192, 64), (640, 480)] {

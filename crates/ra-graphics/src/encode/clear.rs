@@ -1,12 +1,11 @@
 //! ClearCodec: runs of pixels and palettes, without its caches.
 //!
-//! Only the residual layer and the RLEX and raw subcodecs are spoken. The glyph cache would have to be searched and the
+//! Only the residual layer and the RLEX subcodec are spoken. The glyph cache would have to be searched and the
 //! V-bar caches mirrored, and neither pays for text that the surface already holds.
 //!
 //! Source: [MS-RDPEGFX] 2.2.4.1, CLEARCODEC_BITMAP_STREAM.
 
 use crate::classify::Scanner;
-use crate::frame::FrameView;
 use crate::geometry::Rect;
 
 /// Writes bitmap streams; they are numbered across surfaces and resets of the graphics.
@@ -27,11 +26,6 @@ impl ClearCodec {
     /// Bytes that [`Self::runs`] would write.
     pub(crate) fn runs_length(scanned: &Scanner) -> usize {
         STREAM_HEADER + scanned.runs().iter().map(|run| 3 + length_of_run_length(run.length)).sum::<usize>()
-    }
-
-    /// Bytes that [`Self::raw`] would write.
-    pub(crate) fn raw_length(area: usize) -> usize {
-        STREAM_HEADER + SUBCODEC_HEADER + area * 3
     }
 
     /// Appends what was scanned last as a palette and indices into it. Source: 2.2.4.1.1.3.1.3, RLEX.
@@ -57,16 +51,6 @@ impl ClearCodec {
             out.extend_from_slice(&scanned.palette()[usize::from(run.colour)].to_le_bytes()[..3]);
             push_run_length(run.length, out);
         }
-    }
-
-    /// Appends the pixels as they are. Source: 2.2.4.1.1.3.1, subCodecId 0.
-    pub(crate) fn raw(&mut self, picture: &FrameView<'_>, rect: Rect, out: &mut Vec<u8>) {
-        let header = self.open_subcodec(rect, RAW, out);
-        let body = out.len();
-        for y in usize::from(rect.y)..usize::from(rect.y) + usize::from(rect.height) {
-            out.extend(picture.row(rect, y).as_chunks::<4>().0.iter().flat_map(|&[b, g, r, _]| [b, g, r]));
-        }
-        close_subcodec(header, body, out);
     }
 
     fn open_stream(&mut self, residual: u32, subcodecs: u32, out: &mut Vec<u8>) {
@@ -143,7 +127,6 @@ fn push_run_length(length: u32, out: &mut Vec<u8>) {
 const STREAM_HEADER: usize = 2 + 12;
 /// Position, size, length and kind of a subcodec's region.
 const SUBCODEC_HEADER: usize = 13;
-const RAW: u8 = 0;
 const RLEX: u8 = 2;
 
 #[cfg(test)]
@@ -152,9 +135,10 @@ mod tests {
 
     use super::*;
     use crate::classify::Colours;
+    use crate::frame::FrameView;
     use crate::geometry::Size;
 
-    /// Encodes in all three ways and compares each with the independent decoder's result.
+    /// Encodes in both ways and compares each with the independent decoder's result.
     fn round_trip(pixels: &[u32], size: Size) {
         let bytes: Vec<u8> = pixels.iter().flat_map(|pixel| (pixel | 0xFF00_0000).to_le_bytes()).collect();
         let view = FrameView::new(&bytes, usize::from(size.width) * 4, size).unwrap();
@@ -172,10 +156,6 @@ mod tests {
         out.clear();
         codec.runs(&scanner, &mut out);
         assert_eq!(out.len(), ClearCodec::runs_length(&scanner));
-        assert_eq!(decoder.decode(&out, size.width, size.height).unwrap(), bytes);
-        out.clear();
-        codec.raw(&view, size.rect(), &mut out);
-        assert_eq!(out.len(), ClearCodec::raw_length(size.area()));
         assert_eq!(decoder.decode(&out, size.width, size.height).unwrap(), bytes);
     }
 

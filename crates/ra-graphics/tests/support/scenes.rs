@@ -10,6 +10,7 @@ pub(crate) struct Canvas {
     stride: usize,
     pixels: Vec<u8>,
     random: Random,
+    rubbish: u8,
 }
 
 /// A small generator of numbers (splitmix64): deterministic, good enough for noise.
@@ -35,8 +36,16 @@ impl Canvas {
         let stride = usize::from(size.width) * 4 + 20;
         let mut random = Random(seed);
         let pixels = (0..stride * usize::from(size.height)).map(|_| random.next() as u8).collect();
-        let mut canvas = Self { size, stride, pixels, random };
+        let mut canvas = Self { size, stride, pixels, random, rubbish: 0x55 };
         canvas.fill(size.rect(), 0x14_324F);
+        canvas
+    }
+
+    /// A picture whose fourth bytes are all the same, as real ones are.
+    pub(crate) fn tidy(size: Size) -> Self {
+        let mut canvas = Self::new(size, 0);
+        canvas.rubbish = 0;
+        canvas.pixels.fill(0);
         canvas
     }
 
@@ -55,7 +64,7 @@ impl Canvas {
         if x < self.size.width && y < self.size.height {
             let at = usize::from(y) * self.stride + usize::from(x) * 4;
             self.pixels[at..at + 3].copy_from_slice(&colour.to_le_bytes()[..3]);
-            self.pixels[at + 3] ^= 0x55; // must not matter
+            self.pixels[at + 3] ^= self.rubbish; // must not matter
         }
     }
 
