@@ -254,7 +254,9 @@ fn certificate_of(shadow: &Process, stage: &Stage) -> Result<Vec<u8>, Failure> {
     }
     let found = find(stage.path(), "crt").ok_or_else(|| Failure::new("the shadow server has no certificate"))?;
     let text = fs::read_to_string(found)?;
-    let body: String = text.lines().filter(|l| !l.starts_with("-----")).collect();
+    // It ends its files with a NUL.
+    let lines = text.trim_end_matches('\0').lines().filter(|l| !l.starts_with("-----"));
+    let body: String = lines.collect();
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.decode(body).map_err(|e| Failure::new(e.to_string()))
 }

@@ -46,7 +46,7 @@ fn install(missing: &[&str]) -> Done {
     if run_command(&mut apt(&["--quiet", "update"])).is_err() {
         println!("apt-get update failed; trying with the lists that are here");
     }
-    let words = ["--quiet", "--yes", "--no-install-recommends", "install"];
+    let words = ["--quiet", "--yes", "--option=Dpkg::Use-Pty=0", "--no-install-recommends", "install"];
     run_command(&mut apt(&[&words[..], missing].concat()))
 }
 
