@@ -55,10 +55,11 @@ pub fn parse(text: &str) -> Result<ExpertBlob, ExpertBlobError> {
         return Err(ExpertBlobError::TooLong);
     }
     let text = text.trim_end_matches('\0');
-    let pairs = pairs(text, char::len_utf16)
-        .or_else(|| pairs(text, char::len_utf8))
-        .or_else(|| split_at_proof(text))
-        .ok_or(ExpertBlobError::Malformed)?;
+    let (units, bytes) = (pairs(text, char::len_utf16), pairs(text, char::len_utf8));
+    // A count of bytes can reach just to the end when it is taken for units; then the proof seems part of the name.
+    let proves = |pairs: &Option<Pairs<'_>>| pairs.iter().flatten().any(|(key, _)| *key == "PASS");
+    let found = if proves(&bytes) && !proves(&units) { bytes } else { units.or(bytes) };
+    let pairs = found.or_else(|| split_at_proof(text)).ok_or(ExpertBlobError::Malformed)?;
     let only = |key: &str| {
         let mut found = pairs.iter().filter(|(name, _)| *name == key).map(|&(_, value)| value);
         match (found.next(), found.next()) {
@@ -105,7 +106,9 @@ fn push_pair(blob: &mut Zeroizing<String>, key: &str, value: &str) {
     }
 }
 
-fn pairs(mut text: &str, units: fn(char) -> usize) -> Option<Vec<(&str, &str)>> {
+type Pairs<'a> = Vec<(&'a str, &'a str)>;
+
+fn pairs(mut text: &str, units: fn(char) -> usize) -> Option<Pairs<'_>> {
     let mut pairs = Vec::new();
     while !text.is_empty() {
         let (count, rest) = text.split_once(';')?;
@@ -130,7 +133,7 @@ fn end_of(text: &str, count: usize, units: fn(char) -> usize) -> Option<usize> {
     (left == 0).then_some(text.len())
 }
 
-fn split_at_proof(text: &str) -> Option<Vec<(&str, &str)>> {
+fn split_at_proof(text: &str) -> Option<Pairs<'_>> {
     let at = text.rfind(PROOF_MARK)?;
     let proof = text.get(at + PROOF_MARK.len()..)?.get(..PROOF_DIGITS)?;
     if !proof.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -162,6 +165,14 @@ mod tests {
         ] {
             assert_eq!(read(&text), ("J\u{fc}rgen".to_owned(), Some(PROOF.to_owned())), "{text}");
         }
+    }
+
+    #[test]
+    fn a_count_of_bytes_that_could_be_one_of_units_does_not_swallow_the_proof() {
+        // 36 characters of one unit and three bytes: the surplus is just the length of the second pair.
+        let name = "\u{6f22}".repeat(36);
+        let text = format!("{};NAME={name}69;PASS={PROOF}", 5 + name.len());
+        assert_eq!(read(&text), (name, Some(PROOF.to_owned())));
     }
 
     #[test]
