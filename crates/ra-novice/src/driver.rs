@@ -99,7 +99,7 @@ impl Driver<'_> {
             FromExpert::ReleaseControl => return Some(PeerEvent::ReleaseControl),
             FromExpert::Input(input) => return Some(PeerEvent::Input(input)),
             FromExpert::Left => return Some(PeerEvent::Disconnect),
-            FromExpert::Broken(what) => {
+            FromExpert::Broken(what, _) => {
                 tracing::info!(what, "the expert broke the protocol");
                 return Some(PeerEvent::ProtocolError);
             }

@@ -185,9 +185,9 @@ async fn redeem(shared: &Shared, mut line: Line, found: Found, help: HelpAllowed
                 line.close().await;
                 return None;
             }
-            FromExpert::Broken(what) => {
+            FromExpert::Broken(what, code) => {
                 tracing::debug!(%peer, what, "the protocol was broken");
-                let _ = line.result(ResultCode::ProtocolError);
+                let _ = line.result(code);
                 refuse(shared, peer, RefusedCause::Protocol);
                 line.close().await;
                 return None;

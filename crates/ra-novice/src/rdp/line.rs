@@ -53,8 +53,8 @@ pub(crate) enum FromExpert {
     Shown(u32),
     /// It leaves in good order.
     Left,
-    /// It broke the protocol; the sentence is for the log.
-    Broken(String),
+    /// It broke the protocol; the sentence is for the log, the code (24 or 32) for the expert.
+    Broken(String, ResultCode),
 }
 
 /// The connection can carry nothing any more.
@@ -185,7 +185,9 @@ impl Line {
             };
             match heard {
                 Ok(()) => {}
-                Err(Deaf::Broken(what)) => self.heard.push_back(FromExpert::Broken(what)),
+                Err(Deaf::Broken(what)) => {
+                    self.heard.push_back(FromExpert::Broken(what, ResultCode::ProtocolError));
+                }
                 Err(Deaf::Line(error)) => return Err(error),
             }
         }
@@ -359,7 +361,7 @@ impl Line {
             remdesk::NoviceEvent::ControlRequested => open.then_some(FromExpert::RequestControl),
             remdesk::NoviceEvent::ControlReleased => open.then_some(FromExpert::ReleaseControl),
             remdesk::NoviceEvent::Disconnected => Some(FromExpert::Left),
-            remdesk::NoviceEvent::Malformed(error) => Some(FromExpert::Broken(error.to_string())),
+            remdesk::NoviceEvent::Malformed(error) => Some(FromExpert::Broken(error.to_string(), error.result_code())),
             // Chat, names and files are a later issue; a version is asked for where it matters.
             remdesk::NoviceEvent::VersionChosen(_)
             | remdesk::NoviceEvent::Chat(_)
@@ -376,7 +378,9 @@ impl Line {
             encomsp::NoviceEvent::ControlRequested => vec![FromExpert::WantsPictures(true), FromExpert::RequestControl],
             encomsp::NoviceEvent::ControlReleased => vec![FromExpert::WantsPictures(true), FromExpert::ReleaseControl],
             encomsp::NoviceEvent::ViewReleased => vec![FromExpert::ReleaseControl, FromExpert::WantsPictures(false)],
-            encomsp::NoviceEvent::Malformed(error) => vec![FromExpert::Broken(error.to_string())],
+            encomsp::NoviceEvent::Malformed(error) => {
+                vec![FromExpert::Broken(error.to_string(), ResultCode::ProtocolError)]
+            }
         }));
     }
 
