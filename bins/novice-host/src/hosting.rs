@@ -1,0 +1,242 @@
+//! Waiting for experts: the desktop, the ports and the person, joined to the engine until it ends.
+
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use ra_desktop::Choice;
+use ra_novice::book::Scope;
+use ra_novice::control::{ControlServer, InUse};
+use ra_novice::endpoints::computer_name;
+use ra_novice::event::HostEvent;
+use ra_novice::host::{Host, HostEnd, HostHandle, HostOptions, SharedDesktop, WhenStopped};
+use ra_novice::identity::{Identity, Renewal};
+use ra_novice::listen::Port;
+use ra_novice::settings::{EffectivePolicy, Paths};
+use ra_novice::store::Store;
+use rustls::ServerConfig;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::port_holder;
+use crate::prompt::TerminalPrompt;
+use crate::tell::{self, Teller};
+use crate::terminal::{Key, Look, Terminal};
+
+/// What a host needs before it makes any promise: somebody to ask, something to show, and a door.
+pub(crate) struct Seated {
+    pub(crate) terminal: Terminal,
+    pub(crate) desktop: SharedDesktop,
+    pub(crate) ports: Vec<Port>,
+    /// Where the terminal's keys go once the host runs.
+    keys: Arc<OnceLock<HostHandle>>,
+}
+
+/// A host that is ready to run.
+pub(crate) struct Hosting {
+    pub(crate) seated: Seated,
+    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) store: Store,
+    pub(crate) paths: Paths,
+    pub(crate) scope: Scope,
+    pub(crate) when_stopped: WhenStopped,
+    /// What it waits for, in one short sentence.
+    pub(crate) waiting: String,
+}
+
+/// Hosts every ticket that is open, until none is left.
+pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure> {
+    let paths = Paths::from_environment()?;
+    let policy = EffectivePolicy::read(&paths).policy;
+    drop(policy.may_connect().map_err(|denied| Failure::policy(denied.to_string()))?);
+    paths.prepare_state()?;
+    let mut store = Store::open(&paths.store())?;
+    let open = store.open_tickets(crate::now())?.len();
+    if open == 0 {
+        teller.say("No invitation is open, so there is nobody to wait for.");
+        return Ok(());
+    }
+    let seated = Seated::take(options)?;
+    let identity = identity(&paths, &mut store)?;
+    let waiting =
+        if open == 1 { "Waiting for 1 invitation.".to_owned() } else { format!("Waiting for {open} invitations.") };
+    let hosting = Hosting {
+        seated,
+        tls: identity.server_config()?,
+        store,
+        paths,
+        scope: Scope::All,
+        when_stopped: WhenStopped::KeepTickets,
+        waiting,
+    };
+    hosting.run(|| {}, teller)
+}
+
+/// The key of this installation; its certificate is renewed only while no invitation names the old one.
+pub(crate) fn identity(paths: &Paths, store: &mut Store) -> Result<Identity, Failure> {
+    let renewal = if store.open_tickets(crate::now())?.is_empty() { Renewal::WhenDue } else { Renewal::TicketsAreOpen };
+    Ok(Identity::open(paths.state(), &computer_name(), SystemTime::now(), renewal)?)
+}
+
+/// True when this process has a terminal of its own.
+pub(crate) fn has_terminal() -> bool {
+    std::fs::OpenOptions::new().write(true).open("/dev/tty").is_ok()
+}
+
+/// Writes a line to the terminal, and nowhere else.
+pub(crate) fn on_terminal(line: &str) -> Result<(), Failure> {
+    use std::io::Write as _;
+    let write = || std::fs::OpenOptions::new().write(true).open("/dev/tty")?.write_all(format!("{line}\n").as_bytes());
+    write().map_err(|error| Failure::chain(&error))
+}
+
+impl Seated {
+    /// Takes the terminal, opens the desktop and binds the ports, in this order; nothing is promised to anybody yet.
+    pub(crate) fn take(options: &cli::Serve) -> Result<Self, Failure> {
+        let keys: Arc<OnceLock<HostHandle>> = Arc::default();
+        let pressed = Arc::clone(&keys);
+        let on_key = move |key| {
+            let Some(host) = pressed.get() else { return };
+            match key {
+                Key::Esc => host.esc(),
+                Key::Quit | Key::HangUp => host.stop(),
+            }
+        };
+        if !has_terminal() {
+            return Err(Failure::other("there is no terminal here, so nobody could be asked")
+                .advice("Start novice-host in a terminal window."));
+        }
+        let choice = match options.desktop {
+            cli::Desktop::Auto => Choice::Auto,
+            cli::Desktop::X11 => Choice::X11,
+            cli::Desktop::Demo => Choice::Demo,
+        };
+        let desktop = SharedDesktop::open(choice).map_err(|error| Failure::chain(&error))?;
+        let ports = options.addresses().into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let terminal = Terminal::open(look(), on_key)
+            .ok_or_else(|| Failure::other("the terminal cannot be used, so nobody could be asked"))?;
+        tell::share(terminal.screen());
+        Ok(Self { terminal, desktop, ports, keys })
+    }
+}
+
+impl Hosting {
+    /// Runs the host until it ends. `announce` is called when the ports are open, before the first event.
+    pub(crate) fn run(self, announce: impl FnOnce() + Send + 'static, teller: &Teller) -> Result<(), Failure> {
+        let Self { seated: Seated { terminal, desktop, ports, keys }, tls, store, paths, scope, when_stopped, waiting } =
+            self;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::chain(&error))?;
+        let in_use = InUse::default();
+        let (events, happened) = channel();
+        let policy_paths = paths.clone();
+        let (host, handle) = Host::new(HostOptions {
+            ports,
+            tls,
+            desktop,
+            store,
+            scope,
+            when_stopped,
+            policy: Box::new(move || EffectivePolicy::read(&policy_paths).policy),
+            clock: crate::now,
+            prompt: Box::new(TerminalPrompt::new(terminal.screen(), waiting)),
+            report: Box::new(move |event| {
+                // Whoever prints is gone only when the program ends.
+                let _ = events.send(event);
+            }),
+            in_use: in_use.clone(),
+        });
+        let (told, all_told) = channel::<()>();
+        let telling = teller.clone();
+        let printer = std::thread::Builder::new().name("teller".to_owned()).spawn(move || {
+            tell_all(&happened, announce, &telling);
+            drop(told);
+        });
+        printer.map_err(|error| Failure::chain(&error))?;
+        let changed = handle.clone();
+        let control = ControlServer::start(&paths, crate::now, in_use, move || changed.tickets_changed())?;
+        // Keys count from here on; who pressed q before had nothing to stop but the waiting itself.
+        let _ = keys.set(handle.clone());
+
+        let end = runtime.block_on(async {
+            stop_on_signals(&handle).map_err(|error| Failure::chain(&error))?;
+            host.run().await.map_err(|error| Failure::chain(&error))
+        });
+        drop(control);
+        // A reader of our output that does not read must not keep the program, and the terminal, for ever.
+        if all_told.recv_timeout(LAST_WORDS) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("standard output takes nothing, some events were lost");
+        }
+        drop(terminal);
+        match end? {
+            HostEnd::Stopped => teller.say("Stopped. Nobody can connect with this any more."),
+            HostEnd::NoTicketLeft => teller.say("No invitation is open any more."),
+            HostEnd::DesktopLost => return Err(Failure::other("the desktop cannot be shown any more")),
+            #[allow(unreachable_patterns, reason = "the engine may learn to end for other reasons")]
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Prints what happens, in its order; the announcement goes before the first event.
+fn tell_all(happened: &Receiver<HostEvent>, announce: impl FnOnce(), teller: &Teller) {
+    let mut announce = Some(announce);
+    for event in happened {
+        if let Some(announce) = announce.take() {
+            announce();
+        }
+        teller.tell(&event);
+    }
+}
+
+/// Ctrl-C, a closed window and a polite kill all end the host in good order.
+fn stop_on_signals(handle: &HostHandle) -> std::io::Result<()> {
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()] {
+        let (mut signals, handle) = (signal(kind)?, handle.clone());
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                handle.stop();
+            }
+        });
+    }
+    Ok(())
+}
+
+fn bind(addr: SocketAddr) -> Result<Port, Failure> {
+    Port::bind(addr).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => taken(addr.port()),
+        std::io::ErrorKind::PermissionDenied => {
+            Failure::other(format!("port {} may only be used by the administrator", addr.port()))
+                .advice("Choose another one, such as --listen [::]:0 for any that is free.")
+        }
+        _ => Failure::other(format!("cannot wait on {addr}: {error}")),
+    })
+}
+
+/// Says who has the port, where that can be known, and what to do.
+fn taken(port: u16) -> Failure {
+    match port_holder::of(port) {
+        Some(holder) if holder.name == OWN_NAME => {
+            Failure::other(format!("port {port} is used by another novice-host (process {})", holder.process))
+                .advice("End that one first, or add --listen [::]:0 to use any free port.")
+        }
+        Some(holder) => Failure::other(format!("port {port} is used by {} (process {})", holder.name, holder.process))
+            .advice("Add --listen [::]:0 to use any free port; it goes into the invitation."),
+        None => Failure::other(format!("port {port} is used by another program"))
+            .advice("Add --listen [::]:0 to use any free port; it goes into the invitation."),
+    }
+}
+
+/// What the terminal can show and what its user wants to see.
+fn look() -> Look {
+    let redraw = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
+    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    Look { redraw, colour: redraw && colour }
+}
+
+const OWN_NAME: &str = "novice-host";
+/// How long the last events may take to be printed.
+const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -1,0 +1,206 @@
+//! `novice-host invite`: policy, port, ticket, file, and then waiting for the person.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use ra_novice::book::Scope;
+use ra_novice::control::Tickets;
+use ra_novice::endpoints::{self, Surroundings};
+use ra_novice::host::WhenStopped;
+use ra_novice::identity::Identity;
+use ra_novice::invite::{Invited, PasswordWish, Wish, create};
+use ra_novice::listen::Port;
+use ra_novice::settings::{self, EffectivePolicy, Paths};
+use ra_novice::store::{Store, TicketKind};
+use ra_session::invitations::EndCause;
+use ra_ticket::{Endpoint, Password};
+use serde_json::{Value, json};
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::hosting::{self, Hosting, Seated};
+use crate::tell::Teller;
+use crate::words;
+
+/// Makes an invitation and, unless told otherwise, hosts it until it ends.
+pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure> {
+    if options.no_password && options.kind != cli::Kind::V1 {
+        return Err(ra_novice::invite::InviteError::PasswordNeeded.into());
+    }
+    let paths = Paths::from_environment()?;
+    let policy = EffectivePolicy::read(&paths).policy;
+    let allowed = policy.may_invite().map_err(|denied| Failure::policy(denied.to_string()))?;
+    let length = policy.ticket_length(options.expires);
+    let password = password(options)?;
+    if options.no_serve && options.advertise.is_empty() && options.serve.addresses().iter().any(|addr| addr.port() == 0)
+    {
+        return Err(Failure::usage("--no-serve needs to know the port: give one with --listen"));
+    }
+
+    let seated = if options.no_serve { None } else { Some(Seated::take(&options.serve)?) };
+    if length < options.expires {
+        let shorter = words::duration(length);
+        teller.say(&format!("This computer allows {shorter} at most, so the invitation can be used for {shorter}."));
+    }
+    paths.prepare_state()?;
+    let mut store = Store::open(&paths.store())?;
+    let identity = hosting::identity(&paths, &mut store)?;
+    let ports = seated.as_ref().map(|seated| seated.ports.iter().map(Port::addr).collect());
+    let endpoints = reachable_at(options, ports.unwrap_or_else(|| options.serve.addresses()))?;
+    let wish = Wish {
+        name: options.name.clone().or_else(settings::profile_name).unwrap_or_else(|| "Somebody".to_owned()),
+        password,
+        kind: match options.kind {
+            cli::Kind::Both => TicketKind::Both,
+            cli::Kind::V2 => TicketKind::V2,
+            cli::Kind::V1 => TicketKind::V1,
+        },
+        length,
+        endpoints,
+        view_only: options.view_only,
+        file: options.save.clone(),
+    };
+    let generated = matches!(wish.password, PasswordWish::Generated);
+    if generated && seated.is_none() && !hosting::has_terminal() {
+        return Err(Failure::other("there is no terminal to show the new password on")
+            .advice("Give one with --password-file or --password-fd."));
+    }
+    let invited = create(&identity, &mut store, allowed, wish, crate::now())?;
+
+    match seated {
+        Some(seated) => host(seated, &identity, store, paths, &invited, generated, teller),
+        None => {
+            announce(&invited, teller);
+            if generated {
+                hosting::on_terminal(&tell_password(&invited))?;
+            }
+            let waiting = Tickets::open(&paths, crate::now)?.notify()?;
+            if !waiting {
+                teller.say("Nobody waits for them yet: start `novice-host serve` for that.");
+            }
+            Ok(())
+        }
+    }
+}
+
+fn host(
+    seated: Seated,
+    identity: &Identity,
+    store: Store,
+    paths: Paths,
+    invited: &Invited,
+    generated: bool,
+    teller: &Teller,
+) -> Result<(), Failure> {
+    let screen = seated.terminal.screen();
+    // The announcement comes once the port is open: who reads it may connect at once.
+    let announcement = {
+        let (teller, event) = (teller.clone(), event(invited));
+        let (text, password) = (in_words(invited), generated.then(|| tell_password(invited)));
+        move || {
+            teller.event("invited", event);
+            teller.say(&text);
+            if let Some(password) = password {
+                screen.write_line(&password);
+            }
+        }
+    };
+    let until = words::local(words::at(invited.ticket.expires().0), SystemTime::now());
+    let hosting = Hosting {
+        seated,
+        tls: identity.server_config()?,
+        store,
+        paths: paths.clone(),
+        scope: Scope::One(invited.ticket.id.clone()),
+        when_stopped: WhenStopped::EndTickets,
+        waiting: format!("Waiting for your helper until {until}."),
+    };
+    let outcome = hosting.run(announcement, teller);
+    if outcome.is_err() {
+        // An invitation that nobody can use helps nobody; a failure to withdraw it changes nothing about the first.
+        let withdrawn = Store::open(&paths.store())
+            .and_then(|mut store| store.end(&invited.ticket.id, EndCause::HostClosed, crate::now()));
+        if let Err(error) = withdrawn {
+            tracing::warn!(%error, "the ticket could not be ended");
+        }
+    }
+    outcome
+}
+
+/// Where the invitation says that this computer is.
+fn reachable_at(options: &cli::Invite, listening: Vec<std::net::SocketAddr>) -> Result<Vec<Endpoint>, Failure> {
+    if !options.advertise.is_empty() {
+        return Ok(options.advertise.clone());
+    }
+    let around = Surroundings::look().map_err(|error| Failure::chain(&error))?;
+    let endpoints = endpoints::gather(&listening, &around);
+    if endpoints.is_empty() {
+        return Err(Failure::other("this computer is in no network, so nobody could reach it")
+            .advice("Connect it to one, or say with --advertise HOST:PORT where it can be reached."));
+    }
+    Ok(endpoints)
+}
+
+fn password(options: &cli::Invite) -> Result<PasswordWish, Failure> {
+    let from = match (&options.password_file, options.password_fd) {
+        (Some(file), _) => file.clone(),
+        (None, Some(descriptor)) => PathBuf::from(format!("/dev/fd/{descriptor}")),
+        (None, None) if options.no_password => return Ok(PasswordWish::None),
+        (None, None) => return Ok(PasswordWish::Generated),
+    };
+    let password = first_line(&from)?;
+    let password = Password::new(&password).map_err(|error| Failure::usage(format!("{}: {error}", from.display())))?;
+    Ok(PasswordWish::Given(password))
+}
+
+/// The first line of a file without its end; wiped when dropped.
+fn first_line(file: &Path) -> Result<zeroize::Zeroizing<String>, Failure> {
+    let failed =
+        |error: std::io::Error| Failure::other(format!("cannot read the password from {}: {error}", file.display()));
+    let mut line = zeroize::Zeroizing::new(String::with_capacity(LONGEST_LINE as usize));
+    let opened = File::open(file).map_err(failed)?;
+    BufReader::new(opened.take(LONGEST_LINE)).read_line(&mut line).map_err(failed)?;
+    let length = line.trim_end_matches(['\r', '\n']).len();
+    line.truncate(length);
+    Ok(line)
+}
+
+fn announce(invited: &Invited, teller: &Teller) {
+    teller.event("invited", event(invited));
+    teller.say(&in_words(invited));
+}
+
+/// The event `invited`. Source: cli.md.
+fn event(invited: &Invited) -> Value {
+    json!({
+        "ticket": invited.ticket.id.as_str(),
+        "file": invited.file.to_string_lossy(),
+        "expires": words::rfc3339(words::at(invited.ticket.expires().0)),
+        "endpoints": invited.ticket.endpoints,
+    })
+}
+
+fn in_words(invited: &Invited) -> String {
+    let until = words::local(words::at(invited.ticket.expires().0), SystemTime::now());
+    let send = if invited.password.is_some() {
+        "Send this file to the person who should help you, and tell them the password by another way, best by phone."
+    } else {
+        "Send this file to the person who should help you. It has no password: whoever gets it can ask to see your desktop."
+    };
+    format!(
+        "Your invitation: {}\n  {send}\n  It can be used until {until}. To end it earlier, press q or Ctrl-C here.\n  \
+         Nobody sees anything before you have said yes.",
+        invited.file.display()
+    )
+}
+
+/// What only the terminal gets to see.
+fn tell_password(invited: &Invited) -> zeroize::Zeroizing<String> {
+    let password = invited.password.as_ref().map(Password::expose).unwrap_or_default();
+    zeroize::Zeroizing::new(format!("  Password: {password}"))
+}
+
+/// Many times the longest password, in its longest encoding.
+const LONGEST_LINE: u64 = 4096;

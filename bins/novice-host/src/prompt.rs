@@ -1,0 +1,132 @@
+//! The engine's questions on the novice's terminal, and the line that says who is watching.
+
+use std::time::SystemTime;
+
+use ra_novice::prompt::{Answered, Asked, Asker, NoPlaceToAsk, Prompt, Status};
+
+use crate::terminal::Screen;
+use crate::words;
+
+/// Asks on the terminal of this process.
+#[derive(Debug)]
+pub(crate) struct TerminalPrompt {
+    screen: Screen,
+    /// What to say while nobody is there.
+    waiting: String,
+}
+
+impl TerminalPrompt {
+    /// `waiting` says, in one short sentence, what the program waits for.
+    pub(crate) fn new(screen: Screen, waiting: impl Into<String>) -> Self {
+        Self { screen, waiting: waiting.into() }
+    }
+}
+
+impl Prompt for TerminalPrompt {
+    fn ask(&mut self, asked: Asked, about: &Asker, answered: Answered) -> Result<(), NoPlaceToAsk> {
+        let question = match &asked {
+            Asked::View(_) => may_they_see(about),
+            Asked::Control(_) => may_they_control(about),
+        };
+        let answer = move |yes| answered.with(if yes { asked.yes() } else { asked.no() });
+        self.screen.ask(&question, Box::new(answer)).map_err(|_| NoPlaceToAsk)
+    }
+
+    fn withdraw(&mut self) {
+        self.screen.withdraw();
+    }
+
+    fn show(&mut self, status: &Status) {
+        self.screen.set_status(match status {
+            Status::Waiting => {
+                vec![format!("{} q: stop", self.waiting), "Waiting. q: stop".to_owned(), "q: stop".to_owned()]
+            }
+            Status::Viewing { asker, since } => watching(asker, *since, SystemTime::now()),
+            Status::Controlling { asker, since } => controlling(asker, *since, SystemTime::now()),
+        });
+    }
+}
+
+/// The first question. The name is a claim, and says so.
+fn may_they_see(about: &Asker) -> String {
+    format!(
+        "\r\n  {} wants to see your desktop.\r\n  \
+         That is the name they give; they connect from {}.\r\n  \
+         They could not touch anything: you would be asked again for that.\r\n\r\n\
+         Let them see your desktop? Type y and Enter for yes, anything else for no: ",
+        about.name,
+        about.peer.ip().to_canonical()
+    )
+}
+
+/// The second question. Source: R46.
+fn may_they_control(about: &Asker) -> String {
+    format!(
+        "\r\n  {} asks to use your mouse and keyboard.\r\n  \
+         They could do everything that you can do on this computer, also on the network.\r\n  \
+         Press ESC at any time to take it back.\r\n\r\n\
+         Let them? Type y and Enter for yes, anything else for no: ",
+        about.name
+    )
+}
+
+/// Who sees the desktop, since when, and how to stop it: longest wording first (R50).
+fn watching(asker: &Asker, since: SystemTime, now: SystemTime) -> Vec<String> {
+    let (name, time) = (&asker.name, words::local(since, now));
+    let address = asker.peer.ip().to_canonical();
+    vec![
+        format!("{name} ({address}) sees your desktop since {time}. q: stop"),
+        format!("{name} sees your desktop since {time}. q: stop"),
+        format!("Seen by {name} since {time}. q: stop"),
+        format!("Seen since {time}. q: stop"),
+        "Seen. q: stop".to_owned(),
+    ]
+}
+
+fn controlling(asker: &Asker, since: SystemTime, now: SystemTime) -> Vec<String> {
+    let (name, time) = (&asker.name, words::local(since, now));
+    let address = asker.peer.ip().to_canonical();
+    vec![
+        format!("{name} ({address}) CONTROLS your desktop since {time}. ESC: take it back, q: stop"),
+        format!("{name} CONTROLS your desktop since {time}. ESC: take back, q: stop"),
+        format!("CONTROLLED by {name} since {time}. ESC: take back, q: stop"),
+        format!("CONTROLLED since {time}. ESC: take back"),
+        "CONTROLLED. ESC: back".to_owned(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asker() -> Asker {
+        Asker { name: "Lee".to_owned(), peer: "[::ffff:192.0.2.9]:5000".parse().unwrap() }
+    }
+
+    #[test]
+    fn s048_the_first_question_says_who_asks_and_from_where() {
+        let question = may_they_see(&asker());
+        assert!(question.contains("Lee wants to see your desktop"));
+        assert!(question.contains("from 192.0.2.9"));
+        assert!(!question.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn r046_the_second_question_says_what_control_means() {
+        let question = may_they_control(&asker());
+        assert!(question.contains("everything that you can do on this computer, also on the network"));
+        assert!(question.contains("ESC"));
+    }
+
+    #[test]
+    fn r050_every_wording_but_the_shortest_says_since_when_and_all_say_how_to_stop() {
+        let lines = controlling(&asker(), words::at(1_767_225_600), words::at(1_767_225_601));
+        assert!(lines.iter().all(|line| line.contains("ESC")));
+        assert!(lines[..4].iter().all(|line| line.contains("since")));
+        assert!(watching(&asker(), words::at(0), words::at(0)).iter().all(|line| line.contains("q: stop")));
+        for lines in [lines, watching(&asker(), words::at(0), words::at(0))] {
+            assert!(lines.windows(2).all(|pair| words::width_of(&pair[0]) > words::width_of(&pair[1])));
+            assert!(words::width_of(lines.last().unwrap()).0 <= 21);
+        }
+    }
+}
