@@ -153,7 +153,7 @@ impl GfxServer {
         };
         let Self { pacing, damage: shown, painter, .. } = self;
         painter.scroll.clear();
-        let grid = shown.settle(picture, damage, |shown, bounds| painter.scroll.search(shown, picture, bounds));
+        let grid = shown.settle(picture, damage, Some(&mut painter.scroll));
         grid.strips(&mut painter.strips);
         if painter.strips.is_empty() && painter.scroll.moves().is_empty() {
             return Ok(payloads.into_vec());

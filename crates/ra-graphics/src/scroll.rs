@@ -39,24 +39,33 @@ impl Scroll {
         &self.moves
     }
 
+    /// Whether all of `part` is right by a move of the last search.
+    pub(crate) fn covers(&self, part: Rect) -> bool {
+        self.moves.iter().any(|Move { to, .. }| {
+            (to.x..).contains(&part.x)
+                && (to.y..).contains(&part.y)
+                && part.right() <= to.right()
+                && part.bottom() <= to.bottom()
+        })
+    }
+
     pub(crate) fn clear(&mut self) {
         self.moves.clear();
     }
 
-    /// Finds out how `picture` scrolled within `bounds`, and makes those moves in what the client has. Says if any.
-    pub(crate) fn search(&mut self, shown: &mut Shown, picture: &FrameView<'_>, bounds: Rect) -> bool {
+    /// Finds out how `picture` scrolled within `bounds`, and makes those moves in what the client has.
+    pub(crate) fn search(&mut self, shown: &mut Shown, picture: &FrameView<'_>, bounds: Rect) {
         self.moves.clear();
         if bounds.height < LEAST_HEIGHT || bounds.area() < LEAST_AREA {
-            return false;
+            return;
         }
-        let Some(client) = shown.view() else { return false };
+        let Some(client) = shown.view() else { return };
         if let Some(distance) = self.guess(&client, picture, bounds) {
             self.verify(&client, picture, bounds, distance);
         }
         for Move { to, from } in &self.moves {
             shown.move_rows(*to, *from);
         }
-        !self.moves.is_empty()
     }
 
     /// The distance, in rows, by which most rows of some columns were moved; positive when they came from below.
@@ -71,7 +80,7 @@ impl Scroll {
             let mut changed = false;
             for row in 0..height {
                 let y = usize::from(bounds.y) + row;
-                changed |= client.row(column, y) != picture.row(column, y);
+                changed = changed || client.row(column, y) != picture.row(column, y);
                 self.rows.insert(hash(client.row(column, y)), row);
             }
             if !changed {

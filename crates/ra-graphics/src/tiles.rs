@@ -3,6 +3,7 @@
 use crate::classify::pixel;
 use crate::frame::FrameView;
 use crate::geometry::{Rect, Size};
+use crate::scroll::Scroll;
 
 /// Side of a cell of the grid in pixels. A bitmap of this size is below 16 KiB in every encoding.
 pub(crate) const CELL: u16 = 64;
@@ -25,14 +26,8 @@ impl Damage {
 
     /// Narrows `damage` down to what differs from the client's picture and notes that the client will have it.
     ///
-    /// `moves` may move what the client has within the rectangle around all differences, and says whether it did; it may
-    /// only move pixels to where `picture` has the same. It is not asked when the client's picture is unknown.
-    pub(crate) fn settle(
-        &mut self,
-        picture: &FrameView<'_>,
-        damage: &[Rect],
-        moves: impl FnOnce(&mut Shown, Rect) -> bool,
-    ) -> &Grid {
+    /// With `scroll`, what the client has is first moved to where it is now, as far as that helps.
+    pub(crate) fn settle(&mut self, picture: &FrameView<'_>, damage: &[Rect], scroll: Option<&mut Scroll>) -> &Grid {
         let Self { grid, shown, repaint } = self;
         grid.clear(picture.size());
         if shown.size() != picture.size() || *repaint {
@@ -42,8 +37,12 @@ impl Damage {
         } else {
             damage.iter().for_each(|rect| grid.add(*rect));
             grid.trim(|part| shown.difference(picture, part));
-            if moves(shown, grid.bounds()) {
-                grid.trim(|part| shown.difference(picture, part));
+            if let Some(scroll) = scroll {
+                scroll.search(shown, picture, grid.bounds());
+                if !scroll.moves().is_empty() {
+                    let covers = |part| scroll.covers(part);
+                    grid.trim(|part| if covers(part) { Rect::default() } else { shown.difference(picture, part) });
+                }
             }
         }
         grid.parts().for_each(|part| shown.copy_from(picture, part));

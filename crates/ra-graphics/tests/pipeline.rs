@@ -1,5 +1,7 @@
 //! The graphics pipeline against an independent client: what it shows is what the novice has, bit for bit.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail there")]
+
 #[path = "support/scenes.rs"]
 mod scenes;
 #[path = "support/viewer.rs"]

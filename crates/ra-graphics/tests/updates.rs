@@ -1,5 +1,7 @@
 //! Fast-path updates against an independent client: bitmaps in every depth, frame markers and pointers.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail there")]
+
 #[path = "support/scenes.rs"]
 mod scenes;
 

@@ -189,7 +189,8 @@ mod tests {
         for length in [1, 2, 254, 255, 256, 257, 65_534, 65_535, 65_536, 65_537, 65_538] {
             let mut pixels = vec![7; length + 1];
             pixels[length] = 9;
-            let width = [1usize, 2, 3, 7, 257].into_iter().rev().find(|width| pixels.len() % width == 0).unwrap();
+            let width =
+                [1usize, 2, 3, 7, 257].into_iter().rev().find(|width| pixels.len().is_multiple_of(*width)).unwrap();
             let height = pixels.len() / width;
             if height <= 8192 {
                 round_trip(&pixels, Size::new(width as u16, height as u16));

@@ -54,9 +54,11 @@ impl Planar {
                 self.constant_plane(width, rect.height, out);
             }
         }
-        for channel in CHANNELS {
+        for (number, channel) in CHANNELS.into_iter().enumerate() {
             self.plane(picture, rect, width, order, channel, out);
-            if alpha == AlphaPlane::Skipped && out.len() - start > raw + 1 {
+            // One plane of noise is enough to know that the others will not shrink either.
+            let hopeless = (raw * (number + 1) / 3).saturating_sub(raw / 64);
+            if alpha == AlphaPlane::Skipped && out.len() - start > hopeless + 1 {
                 out.truncate(start);
                 self.raw_planes(picture, rect, width, order, out);
                 return;
@@ -132,26 +134,28 @@ fn channel_of(row: &[u8], channel: usize, width: usize, values: &mut Vec<u8>) {
 
 /// Appends the segments of one row. Source: [MS-RDPEGDI] 2.2.2.5.1.2, RDP6_RLE_SEGMENT.
 fn encode_row(values: &[u8], out: &mut Vec<u8>) {
+    // A run at the very beginning repeats the zero before it, any other one a value that stands before it.
+    let zeros = run_of(values, 0);
     let mut raw = 0; // where the values begin that no segment has yet
-    let mut at = 0;
-    let mut previous = 0; // what a run at the very beginning repeats
-    while at < values.len() {
-        let run = values[at..].iter().take_while(|value| **value == previous).count();
-        if run >= SHORTEST_RUN {
-            segment(&values[raw..at], run, previous, out);
-            at += run;
-            raw = at;
-        } else {
-            at += run;
-        }
-        if at < values.len() {
-            previous = values[at];
-            at += 1;
-        }
+    if zeros >= SHORTEST_RUN {
+        segment(&[], zeros, 0, out);
+        raw = zeros;
+    }
+    while let Some(found) = values[raw..].array_windows().position(|&[a, b, c, d]| a == b && b == c && c == d) {
+        let start = raw + found + 1;
+        let repeated = values[start];
+        let run = run_of(&values[start..], repeated);
+        segment(&values[raw..start], run, repeated, out);
+        raw = start + run;
     }
     if raw < values.len() {
         segment(&values[raw..], 0, 0, out);
     }
+}
+
+/// How many values at the beginning are `value`.
+fn run_of(values: &[u8], value: u8) -> usize {
+    values.iter().position(|other| *other != value).unwrap_or(values.len())
 }
 
 /// Appends values as they are, followed by `run` repetitions of the last of them (or of zero, at the row's beginning).
