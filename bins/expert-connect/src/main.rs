@@ -1,1 +1,217 @@
-fn main() {}
+//! The expert's program: open an invitation, see the novice's desktop, help.
+//!
+//! It reads the file, asks what has to be asked, and lets `ra_expert` do the rest; it shows what the engine
+//! reports, as text, as JSON and in a window, and turns the end into an exit status.
+
+mod cli;
+mod engine;
+mod failure;
+mod log;
+mod message;
+mod open;
+mod report;
+mod terminal;
+mod typing;
+#[cfg(feature = "window")]
+mod window;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser as _;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use ra_expert::{EndReason, Face, Fingerprint, Options, Plan, Viewer, ViewerEvent};
+use ra_ticket::{Endpoint, Invitation};
+use zeroize::Zeroizing;
+
+use crate::cli::{Cli, Command, Common, Connect, PasswordSource};
+use crate::engine::Signals;
+use crate::failure::Failure;
+use crate::message::Message;
+use crate::report::Report;
+use crate::terminal::Terminal;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli {
+        Cli { command: Some(Command::Show { file, password, common }), .. } => {
+            log::start(&common);
+            show(&file, &password, &common)
+        }
+        Cli { file: Some(file), connect: options, common, .. } => {
+            log::start(&common);
+            connect(&file, options, &common)
+        }
+        // clap demands one of the two.
+        Cli { .. } => Ok(()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let status = failure.exit_status();
+            eprintln!("{:?}", miette::Report::new(failure));
+            ExitCode::from(status)
+        }
+    }
+}
+
+/// `expert-connect show FILE`
+fn show(file: &Path, password: &PasswordSource, common: &Common) -> Result<(), Failure> {
+    let invitation = open::invitation(file)?;
+    let message = Message::new(&invitation, Timestamp::now(), TimeZone::system());
+    let opened = match open::given_password(password)? {
+        Some(password) => Some(Plan::open(&invitation, Some(&password)).map_err(open::unusable)?),
+        None => None,
+    };
+    if common.json {
+        let endpoints = listed(&invitation, opened.as_ref());
+        Report::new(true, message.name()).opened(&message, invitation.password_needed(), &endpoints);
+    } else {
+        report::print(message.text().trim_end());
+        report::print(message.details(opened.as_ref().map(Plan::endpoints)).trim_end());
+    }
+    Ok(())
+}
+
+/// `expert-connect FILE`
+fn connect(file: &Path, options: Connect, common: &Common) -> Result<(), Failure> {
+    let signals = Signals::watch().map_err(|error| Failure::Engine(error.to_string()))?;
+    let invitation = open::invitation(file)?;
+    let message = Message::new(&invitation, Timestamp::now(), TimeZone::system());
+    // A password that needs no asking is tried first: a wrong one is not worth a question.
+    let given = open::given_password(&options.password)?;
+    let known = match given {
+        Some(password) => Some(open::plan(&invitation, Some(password))?),
+        None if !invitation.password_needed() => Some(open::plan(&invitation, None)?),
+        None => None,
+    };
+    let report = Report::new(common.json, message.name());
+    if common.json {
+        report.opened(&message, invitation.password_needed(), &listed(&invitation, known.as_ref()));
+    } else {
+        report::print(&message.text());
+    }
+    if !options.yes && !wants_to_connect(&message, common)? {
+        return Ok(());
+    }
+    let plan = match known {
+        Some(plan) => plan,
+        None => open::plan(&invitation, None)?,
+    };
+
+    let novice = message.name();
+    let reason = if options.no_window {
+        let viewer = Viewer::new(plan, wishes(&options), Arc::new(Headless { report }));
+        types_standard_input(&options, &viewer)?;
+        engine::finish(engine::start(viewer, &signals, options.screenshot)?)?
+    } else {
+        in_window(plan, options, report, &signals, novice)?
+    };
+    match reason {
+        EndReason::Asked | EndReason::NoviceEnded => {
+            if !common.json {
+                report::print(&reason.to_string());
+            }
+            Ok(())
+        }
+        reason => Err(Failure::Ended(reason)),
+    }
+}
+
+/// The addresses that can be read, in the order of the attempts.
+fn listed(invitation: &Invitation, plan: Option<&Plan>) -> Vec<String> {
+    let readable = invitation.rc_ticket().map(|ticket| ticket.addresses()).unwrap_or_default();
+    plan.map_or(readable, Plan::endpoints).iter().map(ToString::to_string).collect()
+}
+
+#[cfg(feature = "window")]
+fn in_window(
+    plan: Plan,
+    options: Connect,
+    report: Report,
+    signals: &Signals,
+    novice: String,
+) -> Result<EndReason, Failure> {
+    let wishes = wishes(&options);
+    let screenshot = options.screenshot.clone();
+    let window = window::Window::open(novice, &options)?;
+    let face = window.face(Headless { report });
+    let viewer = Viewer::new(plan, wishes, Arc::new(face));
+    types_standard_input(&options, &viewer)?;
+    let (picture, controls) = (viewer.picture(), viewer.controls());
+    let engine = engine::start(viewer, signals, screenshot)?;
+    window.run(picture, controls)?;
+    engine::finish(engine)
+}
+
+#[cfg(not(feature = "window"))]
+fn in_window(_: Plan, _: Connect, _: Report, _: &Signals, _: String) -> Result<EndReason, Failure> {
+    Err(Failure::WindowNotBuilt)
+}
+
+fn wants_to_connect(message: &Message<'_>, common: &Common) -> Result<bool, Failure> {
+    let mut terminal =
+        Terminal::open().map_err(|_| Failure::NoTerminal { missing: "whether to connect; --yes says so" })?;
+    let ask = |terminal: &mut Terminal| {
+        if common.json {
+            terminal.say(&format!("{}\n", message.text()))?;
+        }
+        terminal.ask("Do you want to connect?")
+    };
+    // A terminal that hangs up has said no.
+    Ok(ask(&mut terminal).unwrap_or(false))
+}
+
+fn types_standard_input(options: &Connect, viewer: &Viewer) -> Result<(), Failure> {
+    if options.text.as_deref() == Some(typing::STANDARD_INPUT) {
+        typing::lines_of_standard_input(viewer.controls()).map_err(|error| Failure::Engine(error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn wishes(options: &Connect) -> Options {
+    let mut wishes = Options::default();
+    wishes.name = options.name.clone().or_else(full_name).unwrap_or_default();
+    wishes.sequential = options.sequential;
+    wishes.request_control = options.request_control;
+    wishes.time_limit = options.time_limit;
+    wishes.text = options.text.clone().filter(|text| text != typing::STANDARD_INPUT).map(Zeroizing::new);
+    wishes
+}
+
+/// The full name of the profile, as the account database has it.
+fn full_name() -> Option<String> {
+    let own = rustix::process::getuid().as_raw().to_string();
+    let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
+    let account = accounts
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.get(2).is_some_and(|&number| number == own))?;
+    let full = account.get(4).and_then(|details| details.split(',').next()).unwrap_or_default().trim();
+    let name = if full.is_empty() { account.first().copied().unwrap_or_default() } else { full };
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// The face without a window: prints, and asks about keys on the terminal.
+pub(crate) struct Headless {
+    report: Report,
+}
+
+impl Face for Headless {
+    fn event(&self, event: &ViewerEvent) {
+        self.report.event(event);
+    }
+
+    fn accept_key(&self, endpoint: &Endpoint, key: &Fingerprint) -> bool {
+        let question = format!(
+            "\nThe invitation does not say by which key the novice's computer can be recognised.\n\
+             {endpoint} shows a certificate with the SHA-256 fingerprint\n\n  {key}\n\n\
+             Compare it with the novice by another way, such as the telephone. If it is another one, somebody\n\
+             stands in between and would receive the proof of the password.\nIs this the novice's computer?"
+        );
+        // Without a terminal, and on a terminal that hangs up, the answer is no.
+        Terminal::open().and_then(|mut terminal| terminal.ask(&question)).unwrap_or(false)
+    }
+}

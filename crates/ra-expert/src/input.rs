@@ -61,6 +61,11 @@ impl Controls {
         self.shared.woken.notify_one();
     }
 
+    /// Types a text.
+    pub fn type_text(&self, text: &str) {
+        typed(text).into_iter().for_each(|event| self.send(event));
+    }
+
     /// Lifts every key and button that is held: the window lost the focus.
     pub fn lift_all(&self) {
         self.order(Order::LiftAll);

@@ -57,6 +57,9 @@ impl Plan {
             let string = decrypt(ticket, password)?;
             return Self::by_connection_string(&string, proof(invitation.pass_stub()), novice);
         }
+        if let Some(string) = invitation.bare_connection_string() {
+            return Self::by_connection_string(string, None, novice);
+        }
         let ticket = invitation.rc_ticket().ok_or(OpenError::NoAddress)?;
         if invitation.password_needed() && password.is_none() {
             return Err(OpenError::PasswordNeeded);

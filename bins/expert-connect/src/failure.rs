@@ -1,0 +1,82 @@
+//! The ways in which the program fails, each with its exit status and, for a file, the place in it.
+
+use std::io;
+use std::path::Path;
+
+use miette::{Diagnostic, NamedSource, SourceSpan};
+use ra_expert::EndReason;
+use ra_ticket::InvitationError;
+
+/// A failure that ends the program.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub(crate) enum Failure {
+    #[error("not a usable invitation: {error}")]
+    Invitation {
+        error: InvitationError,
+        #[source_code]
+        file: NamedSource<String>,
+        #[label("here")]
+        place: Option<SourceSpan>,
+    },
+    #[error("cannot read {path}")]
+    Unreadable {
+        path: String,
+        #[source]
+        error: io::Error,
+    },
+    #[error("{path} is too large to be an invitation")]
+    TooLarge { path: String },
+    #[error("wrong password, or a damaged invitation")]
+    #[diagnostic(help("ask the novice for the password again; it is not the password of an account"))]
+    WrongPassword,
+    #[error("the password cannot be used: {0}")]
+    Password(String),
+    #[error("the invitation cannot be used: {0}")]
+    Plan(String),
+    #[error("there is no terminal to ask on: {missing}")]
+    NoTerminal { missing: &'static str },
+    #[error("cannot read the password")]
+    PasswordSource(#[source] io::Error),
+    #[error("no window can be opened: {0}")]
+    #[diagnostic(help("without a screen, use --no-window"))]
+    NoWindow(String),
+    #[cfg(not(feature = "window"))]
+    #[error("this program was built without a window; use --no-window")]
+    WindowNotBuilt,
+    #[error("cannot write {path}")]
+    CannotWrite {
+        path: String,
+        #[source]
+        error: io::Error,
+    },
+    #[error("{0}")]
+    Ended(EndReason),
+    #[error("the viewer failed: {0}")]
+    Engine(String),
+}
+
+impl Failure {
+    pub(crate) fn unreadable(path: &Path, error: io::Error) -> Self {
+        Self::Unreadable { path: path.display().to_string(), error }
+    }
+
+    /// The exit status. Source: the table of the contract.
+    pub(crate) fn exit_status(&self) -> u8 {
+        match self {
+            Self::Invitation { .. }
+            | Self::TooLarge { .. }
+            | Self::WrongPassword
+            | Self::Password(_)
+            | Self::Plan(_) => 65,
+            Self::CannotWrite { .. } => 73,
+            Self::Ended(reason) => reason.exit_status(),
+            Self::Unreadable { .. }
+            | Self::NoTerminal { .. }
+            | Self::PasswordSource(_)
+            | Self::NoWindow(_)
+            | Self::Engine(_) => 1,
+            #[cfg(not(feature = "window"))]
+            Self::WindowNotBuilt => 1,
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! The window: shows the picture, passes on what the hands do while the expert controls, says in its title which it is.
+//!
+//! It runs on the main thread, as window systems want it; the engine has a thread of its own and only nudges.
+
+mod cursor;
+mod keys;
+mod shown;
+mod view;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ra_expert::{Axis, Button, Controls, Cursor, Face, Fingerprint, InputEvent, Picture, ViewerEvent};
+use ra_ticket::Endpoint;
+use tracing::{debug, warn};
+use winit::application::ApplicationHandler;
+use winit::dpi::PhysicalPosition;
+use winit::event::{ElementState, KeyEvent, MouseButton, MouseScrollDelta, WindowEvent};
+use winit::event_loop::{ActiveEventLoop, ControlFlow, EventLoop, EventLoopProxy};
+use winit::keyboard::{Key, KeyCode, ModifiersState, PhysicalKey};
+use winit::window::WindowId;
+
+use crate::cli::{Connect, Scale};
+use crate::failure::Failure;
+use crate::{Headless, window::shown::Shown};
+
+/// The window system is there; a window is only opened when there is something to see.
+pub(crate) struct Window {
+    event_loop: EventLoop<Nudge>,
+    nudged: Arc<AtomicBool>,
+    novice: String,
+    scale: Scale,
+    fullscreen: bool,
+}
+
+/// What the engine's thread wants the window to look at.
+#[derive(Debug)]
+enum Nudge {
+    Event(ViewerEvent),
+    Cursor(Cursor),
+    Picture,
+}
+
+impl Window {
+    /// Connects to the window system.
+    pub(crate) fn open(novice: String, options: &Connect) -> Result<Self, Failure> {
+        let event_loop = EventLoop::with_user_event().build().map_err(|error| Failure::NoWindow(error.to_string()))?;
+        event_loop.set_control_flow(ControlFlow::Wait);
+        Ok(Self { event_loop, nudged: Arc::default(), novice, scale: options.scale, fullscreen: options.fullscreen })
+    }
+
+    /// The face that the engine sees: prints as without a window, and nudges this one.
+    pub(crate) fn face(&self, printer: Headless) -> WindowFace {
+        let proxy = Mutex::new(self.event_loop.create_proxy());
+        WindowFace { printer, proxy, nudged: Arc::clone(&self.nudged) }
+    }
+
+    /// Shows the session until it ends.
+    pub(crate) fn run(self, picture: Picture, controls: Controls) -> Result<(), Failure> {
+        let mut desk = Desk {
+            picture,
+            controls,
+            nudged: self.nudged,
+            novice: self.novice,
+            scale: self.scale,
+            fullscreen: self.fullscreen,
+            shown: None,
+            standing: Standing::Waiting,
+            modifiers: ModifiersState::default(),
+            pointer: PhysicalPosition::default(),
+            buttons: 0,
+            wheel: (0.0, 0.0),
+            failure: None,
+        };
+        self.event_loop.run_app(&mut desk).map_err(|error| Failure::NoWindow(error.to_string()))?;
+        desk.failure.map_or(Ok(()), Err)
+    }
+}
+
+/// The engine's view of the window.
+pub(crate) struct WindowFace {
+    printer: Headless,
+    proxy: Mutex<EventLoopProxy<Nudge>>,
+    nudged: Arc<AtomicBool>,
+}
+
+impl WindowFace {
+    fn nudge(&self, nudge: Nudge) {
+        // A window that is gone has ended the session already.
+        let _ = self.proxy.lock().unwrap_or_else(PoisonError::into_inner).send_event(nudge);
+    }
+}
+
+impl Face for WindowFace {
+    fn event(&self, event: &ViewerEvent) {
+        self.printer.event(event);
+        self.nudge(Nudge::Event(event.clone()));
+    }
+
+    fn picture_changed(&self) {
+        if !self.nudged.swap(true, Ordering::AcqRel) {
+            self.nudge(Nudge::Picture);
+        }
+    }
+
+    fn cursor(&self, cursor: Cursor) {
+        self.nudge(Nudge::Cursor(cursor));
+    }
+
+    fn accept_key(&self, endpoint: &Endpoint, key: &Fingerprint) -> bool {
+        self.printer.accept_key(endpoint, key)
+    }
+}
+
+/// What the expert may do, as the engine has reported it. The engine checks each event again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Waiting,
+    Viewing,
+    Requested,
+    Controlling,
+}
+
+struct Desk {
+    picture: Picture,
+    controls: Controls,
+    nudged: Arc<AtomicBool>,
+    novice: String,
+    scale: Scale,
+    fullscreen: bool,
+    shown: Option<Shown>,
+    standing: Standing,
+    modifiers: ModifiersState,
+    pointer: PhysicalPosition<f64>,
+    /// Buttons that went down over the desktop, and are still down.
+    buttons: u32,
+    /// Turns of the wheel that are not yet a whole unit.
+    wheel: (f64, f64),
+    failure: Option<Failure>,
+}
+
+impl ApplicationHandler<Nudge> for Desk {
+    fn resumed(&mut self, _event_loop: &ActiveEventLoop) {}
+
+    fn user_event(&mut self, event_loop: &ActiveEventLoop, nudge: Nudge) {
+        match nudge {
+            Nudge::Picture => {
+                self.nudged.store(false, Ordering::Release);
+                self.show_damage(event_loop);
+            }
+            Nudge::Cursor(cursor) => {
+                if let Some(shown) = &mut self.shown {
+                    shown.set_cursor(event_loop, cursor, &self.picture);
+                }
+            }
+            Nudge::Event(event) => self.hear(event_loop, &event),
+        }
+    }
+
+    fn window_event(&mut self, event_loop: &ActiveEventLoop, _id: WindowId, event: WindowEvent) {
+        match event {
+            WindowEvent::CloseRequested => self.controls.end(),
+            WindowEvent::Resized(size) => self.draw(event_loop, |shown, picture| shown.resize(size, picture)),
+            WindowEvent::RedrawRequested => self.draw(event_loop, Shown::draw_everything),
+            WindowEvent::Focused(false) => {
+                self.buttons = 0;
+                self.controls.lift_all();
+            }
+            WindowEvent::ModifiersChanged(modifiers) => self.modifiers = modifiers.state(),
+            WindowEvent::KeyboardInput { event, is_synthetic: false, .. } => self.key(&event),
+            WindowEvent::CursorMoved { position, .. } => {
+                self.pointer = position;
+                self.pointer_moved();
+                if self.scale == Scale::OneToOne {
+                    self.draw(event_loop, |shown, picture| shown.pan(position, picture));
+                }
+            }
+            WindowEvent::MouseInput { state, button, .. } => self.button(button, state == ElementState::Pressed),
+            WindowEvent::MouseWheel { delta, .. } => self.wheel(delta),
+            _ => {}
+        }
+    }
+}
+
+impl Desk {
+    fn hear(&mut self, event_loop: &ActiveEventLoop, event: &ViewerEvent) {
+        self.standing = match event {
+            ViewerEvent::Viewing { .. } => Standing::Viewing,
+            ViewerEvent::ControlRequested => Standing::Requested,
+            ViewerEvent::Controlling => Standing::Controlling,
+            ViewerEvent::ControlRefused | ViewerEvent::Revoked { .. } => Standing::Viewing,
+            ViewerEvent::Ended { .. } => {
+                event_loop.exit();
+                return;
+            }
+            _ => return,
+        };
+        if self.standing != Standing::Controlling {
+            self.buttons = 0;
+        }
+        let controlling = self.standing == Standing::Controlling;
+        let title = self.title();
+        match &mut self.shown {
+            Some(shown) => shown.set_standing(&title, controlling, &self.picture),
+            None => self.show_damage(event_loop),
+        }
+    }
+
+    /// Opens the window with the first picture, then shows what has changed.
+    fn show_damage(&mut self, event_loop: &ActiveEventLoop) {
+        if self.standing == Standing::Waiting || self.picture.lock().size() == (0, 0) {
+            return;
+        }
+        if self.shown.is_none() {
+            let size = self.picture.lock().size();
+            match Shown::open(event_loop, &self.title(), size, self.scale, self.fullscreen) {
+                Ok(shown) => self.shown = Some(shown),
+                Err(error) => return self.fail(event_loop, error),
+            }
+            let controlling = self.standing == Standing::Controlling;
+            let title = self.title();
+            if let Some(shown) = &mut self.shown {
+                shown.set_standing(&title, controlling, &self.picture);
+            }
+        }
+        self.draw(event_loop, Shown::draw_damage);
+    }
+
+    fn draw(&mut self, event_loop: &ActiveEventLoop, draw: impl FnOnce(&mut Shown, &Picture) -> Result<(), String>) {
+        if let Some(shown) = &mut self.shown
+            && let Err(error) = draw(shown, &self.picture)
+        {
+            self.fail(event_loop, error);
+        }
+    }
+
+    /// A window that cannot be drawn ends the session: the expert would act blindly.
+    fn fail(&mut self, event_loop: &ActiveEventLoop, error: String) {
+        warn!(%error, "the window failed");
+        self.controls.end();
+        self.failure = Some(Failure::NoWindow(error));
+        event_loop.exit();
+    }
+
+    fn title(&self) -> String {
+        let novice = &self.novice;
+        match self.standing {
+            Standing::Waiting => format!("{novice} - waiting"),
+            Standing::Viewing => format!("{novice} - view only (Ctrl+Alt+C asks for control)"),
+            Standing::Requested => format!("{novice} - view only, asking for control (Ctrl+Alt+E withdraws)"),
+            Standing::Controlling => format!("{novice} - controlling (Ctrl+Alt+E gives control back)"),
+        }
+    }
+
+    fn key(&mut self, event: &KeyEvent) {
+        let pressed = event.state == ElementState::Pressed;
+        if self.modifiers.control_key() && self.modifiers.alt_key() {
+            let chord = match (&event.logical_key, event.physical_key) {
+                (Key::Character(text), _) if text.eq_ignore_ascii_case("c") => {
+                    Some(Controls::ask_for_control as fn(&_))
+                }
+                (Key::Character(text), _) if text.eq_ignore_ascii_case("e") => {
+                    Some(Controls::give_control_back as fn(&_))
+                }
+                // A keyboard without Latin letters has the chords where the others have them.
+                (Key::Character(text), _) if text.is_ascii() => None,
+                (_, PhysicalKey::Code(KeyCode::KeyC)) => Some(Controls::ask_for_control as fn(&_)),
+                (_, PhysicalKey::Code(KeyCode::KeyE)) => Some(Controls::give_control_back as fn(&_)),
+                _ => None,
+            };
+            if let Some(wish) = chord {
+                if pressed && !event.repeat {
+                    wish(&self.controls);
+                }
+                return;
+            }
+        }
+        // A key that is held repeats on the novice's side by itself.
+        if self.standing != Standing::Controlling || event.repeat {
+            return;
+        }
+        let PhysicalKey::Code(code) = event.physical_key else { return };
+        let Some(scancodes) = keys::scancodes(code) else {
+            debug!("a key that the protocol does not know");
+            return;
+        };
+        for &(code, prefix) in scancodes {
+            self.controls.send(InputEvent::Key { code, prefix, pressed });
+        }
+    }
+
+    fn pointer_moved(&self) {
+        if self.standing != Standing::Controlling {
+            return;
+        }
+        let Some(shown) = &self.shown else { return };
+        let (x, y) = (self.pointer.x, self.pointer.y);
+        // A drag goes on along the edge; without one, what lies beside the desktop is not the desktop.
+        let at = if self.buttons == 0 { shown.view().desktop_at(x, y) } else { Some(shown.view().nearest(x, y)) };
+        if let Some((x, y)) = at {
+            self.controls.send(InputEvent::PointerMove { x, y });
+        }
+    }
+
+    fn button(&mut self, button: MouseButton, pressed: bool) {
+        let (button, bit) = match button {
+            MouseButton::Left => (Button::Left, 1),
+            MouseButton::Right => (Button::Right, 2),
+            MouseButton::Middle => (Button::Middle, 4),
+            MouseButton::Back => (Button::X1, 8),
+            MouseButton::Forward => (Button::X2, 16),
+            MouseButton::Other(_) => return,
+        };
+        if self.standing != Standing::Controlling {
+            return;
+        }
+        let Some(shown) = &self.shown else { return };
+        let inside = shown.view().desktop_at(self.pointer.x, self.pointer.y).is_some();
+        let held = self.buttons & bit != 0;
+        if (pressed && !inside) || (!pressed && !held) {
+            return;
+        }
+        let (x, y) = shown.view().nearest(self.pointer.x, self.pointer.y);
+        self.buttons = if pressed { self.buttons | bit } else { self.buttons & !bit };
+        self.controls.send(InputEvent::Button { button, pressed, x, y });
+    }
+
+    fn wheel(&mut self, delta: MouseScrollDelta) {
+        if self.standing != Standing::Controlling {
+            return;
+        }
+        let (x, y) = match delta {
+            MouseScrollDelta::LineDelta(x, y) => (f64::from(x) * NOTCH, f64::from(y) * NOTCH),
+            MouseScrollDelta::PixelDelta(pixels) => (pixels.x * NOTCH / PIXELS, pixels.y * NOTCH / PIXELS),
+        };
+        // Here right is where the content goes, on the wire it is where the wheel goes.
+        let (x, y) = (self.wheel.0 - x, self.wheel.1 + y);
+        self.wheel = (x.fract(), y.fract());
+        for (axis, units) in [(Axis::Horizontal, x.trunc()), (Axis::Vertical, y.trunc())] {
+            let units = units.clamp(-FASTEST, FASTEST) as i16;
+            if units != 0 {
+                self.controls.send(InputEvent::Wheel { axis, units });
+            }
+        }
+    }
+}
+
+/// Units of one notch of a wheel. Source: [MS-RDPBCGR] 2.2.8.1.1.3.1.1.3.
+const NOTCH: f64 = 120.0;
+/// Pixels that a touchpad moves for what a wheel calls a notch; close to what desktops use.
+const PIXELS: f64 = 40.0;
+/// Units that fit into one event.
+const FASTEST: f64 = 240.0;
