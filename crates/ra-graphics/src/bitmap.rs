@@ -91,7 +91,8 @@ impl BitmapEncoder {
 
     /// Whether a frame may be sent now. Always, for clients that acknowledge nothing: then only the socket paces.
     pub fn ready_for_frame(&self) -> bool {
-        self.pacing.in_flight() < Pacing::LIMIT
+        let most = self.writer.client.frame_acknowledge.and_then(|most| usize::try_from(most).ok());
+        self.pacing.ready(most.filter(|most| *most > 0).unwrap_or(usize::MAX))
     }
 
     /// Takes the frame id of a Frame Acknowledge PDU. Source: [MS-RDPRFX] 2.2.3.1, TS_FRAME_ACKNOWLEDGE_PDU.
@@ -104,7 +105,7 @@ impl BitmapEncoder {
         self.damage.repaint();
     }
 
-    /// Encodes what changed as complete fast-path PDUs, in order, none when nothing changed.
+    /// Encodes what changed as complete fast-path PDUs, in order, none when nothing changed. All of them must be sent.
     ///
     /// `damage` must cover all that changed since the last call; it may cover more, overlap and reach beyond the edges.
     /// A first frame, or one in another size, carries the whole picture; the client learns the size by reactivation.

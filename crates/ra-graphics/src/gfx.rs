@@ -121,7 +121,7 @@ impl GfxServer {
 
     /// Whether a frame may be sent now: the pipeline is open and few enough frames wait for their acknowledgement.
     pub fn ready_for_frame(&self) -> bool {
-        self.is_open() && self.pacing.in_flight() < Pacing::LIMIT
+        self.is_open() && self.pacing.ready(usize::MAX)
     }
 
     /// Frames sent and not yet acknowledged; none while the client has suspended its acknowledgements.
@@ -139,6 +139,8 @@ impl GfxServer {
     /// `damage` must cover all that changed since the last call; it may cover more, overlap and reach beyond the edges.
     /// The first frame, and the first in a new size, brings a new surface along and carries the whole picture. `at` is
     /// the time of day, or any other steady time; it only labels the frame.
+    ///
+    /// All payloads must be sent, in order: they are numbered, and later frames build on what they show.
     ///
     /// # Errors
     /// [`GfxError::NotOpen`] before the capabilities are agreed on.
@@ -160,11 +162,16 @@ impl GfxServer {
         }
         let frame_id = pacing.send();
         let start = GfxPdu::StartFrame(StartFramePdu { timestamp: timestamp(at), frame_id });
-        payloads
+        let painted = payloads
             .push(&start)
             .and_then(|()| painter.paint(picture, surface, &mut payloads))
-            .and_then(|()| payloads.push(&GfxPdu::EndFrame(EndFramePdu { frame_id })))
-            .map_err(GfxError::Encode)?;
+            .and_then(|()| payloads.push(&GfxPdu::EndFrame(EndFramePdu { frame_id })));
+        if let Err(error) = painted {
+            // Nothing of this frame is sent.
+            shown.repaint();
+            pacing.acknowledge(frame_id);
+            return Err(GfxError::Encode(error));
+        }
         trace!(frame_id, moves = painter.scroll.moves().len(), strips = painter.strips.len(), "frame");
         Ok(payloads.into_vec())
     }

@@ -12,7 +12,7 @@ pub(crate) struct Pacing {
 
 impl Pacing {
     /// Frames on their way at most: one that is shown while the next one travels. More would only be older pictures.
-    pub(crate) const LIMIT: usize = 2;
+    const LIMIT: usize = 2;
 
     /// Names a frame that is now sent.
     pub(crate) fn send(&mut self) -> u32 {
@@ -50,6 +50,11 @@ impl Pacing {
 
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.len()
+    }
+
+    /// Whether one more frame may be sent to a client that bears at most `most` of them.
+    pub(crate) fn ready(&self, most: usize) -> bool {
+        self.in_flight.len() < Self::LIMIT.min(most)
     }
 }
 

@@ -112,7 +112,7 @@ impl PointerEncoder {
             Form::Alpha if allowed(LARGE, LARGE_POINTER_96) => LARGE,
             _ => SMALL,
         };
-        let capacity = usize::from(places).clamp(1, MOST_CACHED);
+        let capacity = usize::from(places).min(MOST_CACHED);
         Self { form, longest_side, cache: Vec::new(), capacity, uses: 0 }
     }
 
@@ -141,7 +141,8 @@ impl PointerEncoder {
         let cached = Cached { shape: encoded, last_use: self.uses };
         match self.cache.get_mut(place) {
             Some(old) => *old = cached,
-            None => self.cache.push(cached),
+            None if self.capacity > 0 => self.cache.push(cached),
+            None => {} // the client keeps nothing
         }
         Ok(pdus)
     }
@@ -164,7 +165,7 @@ impl PointerEncoder {
         short_update(UpdateCode::PointerPosition, &point)
     }
 
-    /// A place that is empty, or else the one whose shape was not used for longest.
+    /// A place that is empty, or else the one whose shape was not used for longest; 0 when there are none.
     fn free_place(&self) -> usize {
         if self.cache.len() < self.capacity {
             return self.cache.len();

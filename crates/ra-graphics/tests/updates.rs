@@ -126,6 +126,25 @@ proptest! {
 }
 
 #[test]
+fn s117_fewer_colours_take_fewer_bytes() {
+    let size = Size::new(640, 480);
+    let draw: [fn(&mut Canvas, Rect); 3] = [
+        |canvas, rect| canvas.text(rect, 3),
+        |canvas, rect| canvas.photograph(rect, 0.5),
+        |canvas, rect| canvas.gradient(rect),
+    ];
+    for draw in draw {
+        let mut canvas = Canvas::new(size, 1);
+        draw(&mut canvas, size.rect());
+        let bytes = |depth| -> usize {
+            BitmapEncoder::new(client(depth, true)).frame(&canvas.view(), &[]).iter().map(Vec::len).sum()
+        };
+        assert!(bytes(ColorDepth::Bpp16) < bytes(ColorDepth::Bpp32));
+        assert!(bytes(ColorDepth::Bpp16) < bytes(ColorDepth::Bpp24));
+    }
+}
+
+#[test]
 fn frames_are_marked_for_clients_that_acknowledge_them() {
     let size = Size::new(300, 300);
     let mut encoder =
@@ -147,6 +166,10 @@ fn frames_are_marked_for_clients_that_acknowledge_them() {
     assert_eq!(viewer.answers, 2, "the client acknowledges what is marked");
     encoder.acknowledge(ids[1]);
     assert!(encoder.ready_for_frame());
+    let mut patient =
+        BitmapEncoder::new(BitmapClient { depth: ColorDepth::Bpp32, skip_alpha: true, frame_acknowledge: Some(1) });
+    patient.frame(&canvas.view(), &[]);
+    assert!(!patient.ready_for_frame(), "a client may bear fewer than two");
     assert!(encoder.frame(&canvas.view(), &[size.rect()]).is_empty(), "nothing changed, nothing is marked");
 }
 
@@ -214,6 +237,17 @@ fn a_shape_that_the_client_still_has_is_named_by_its_place() {
         assert_eq!(pointer.bitmap_data, expected);
     }
     assert_eq!(cached, [false, false, true, false, true, false], "the one that was not used for longest gives way");
+}
+
+#[test]
+fn a_client_without_a_cache_gets_every_shape_in_full() {
+    let client = PointerClient { cache_size: 0, color_cache_size: 0, large_pointer_flags: 0, max_request_size: None };
+    let mut encoder = PointerEncoder::new(client);
+    let pixels = noisy(8, 8, 1);
+    for _ in 0..3 {
+        let pdus = encoder.shape(&shape(&pixels, 8, 8)).unwrap();
+        assert_eq!(update_code(&pdus[0]), UpdateCode::ColorPointer);
+    }
 }
 
 fn update_code(pdu: &[u8]) -> UpdateCode {
