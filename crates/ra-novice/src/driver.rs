@@ -1,6 +1,7 @@
 //! One session: what happens goes into `ra-session`, and what it says is done.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use ra_channels::remdesk::ResultCode;
@@ -16,7 +17,8 @@ use crate::rdp::{FramesOut, FromExpert, Line, LineError};
 use crate::screen::{PeerWish, Show};
 
 /// Runs the session of an expert who has redeemed a ticket, to its end.
-pub(crate) async fn run(shared: &Shared, proved: Proved) {
+pub(crate) async fn run(shared: Rc<Shared>, proved: Proved) {
+    let shared = &*shared;
     let Proved { mut line, frames, redeemed, help, control, found, asker } = proved;
     let (local, local_in) = mpsc::unbounded_channel();
     let Some(seat) = shared.sit_down(&found.id, local.clone()) else {
@@ -73,7 +75,10 @@ impl Driver<'_> {
         let happened = tokio::select! {
             biased;
             Some(event) = self.local_in.recv() => Happened::Local(event),
-            heard = self.line.next() => Happened::Heard(heard),
+            heard = async {
+                self.shared.hands.room().await;
+                self.line.next().await
+            } => Happened::Heard(heard),
             () = until(deadline) => Happened::Time,
         };
         let now = self.shared.moment();

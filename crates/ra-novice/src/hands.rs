@@ -1,15 +1,15 @@
 //! The hands thread: the only one that holds the injector.
 
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 
 use ra_desktop::Injector;
 use ra_session::{Input, InputEvent, Stamped};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc as events, oneshot};
 
 /// The engine's handle on the hands thread.
 pub(crate) struct Hands {
-    events: Option<SyncSender<ToHands>>,
+    events: Option<events::Sender<ToHands>>,
     releases: Option<Sender<oneshot::Sender<bool>>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -26,19 +26,29 @@ impl Hands {
     /// # Errors
     /// The system gives no thread.
     pub(crate) fn start(injector: Injector) -> std::io::Result<Self> {
-        let (events, events_in) = mpsc::sync_channel(WAITING);
+        let (events, mut events_in) = events::channel(WAITING);
         let (releases, releases_in) = mpsc::channel();
-        let thread =
-            std::thread::Builder::new().name("hands".into()).spawn(move || work(injector, &events_in, &releases_in))?;
+        let thread = std::thread::Builder::new()
+            .name("hands".into())
+            .spawn(move || work(injector, &mut events_in, &releases_in))?;
         Ok(Self { events: Some(events), releases: Some(releases), thread: Some(thread) })
     }
 
-    /// Hands an event over; dropped when the desktop is too slow to take what it gets.
+    /// Waits until the events of one more PDU can be taken: an expert who types faster than the desktop takes it is
+    /// simply read more slowly. Cancel safe.
+    pub(crate) async fn room(&self) {
+        if let Some(events) = &self.events {
+            // An error means that the thread is gone; then nothing has to wait.
+            let _ = events.reserve_many(EVENTS_OF_A_PDU).await;
+        }
+    }
+
+    /// Hands an event over. Whoever reads events waits for [`Hands::room`] before.
     pub(crate) fn inject(&self, event: Stamped<Input, InputEvent>) {
         if let Some(events) = &self.events
-            && let Err(TrySendError::Full(_)) = events.try_send(ToHands::Inject(event))
+            && events.try_send(ToHands::Inject(event)).is_err()
         {
-            tracing::debug!("the desktop takes input too slowly, an event was left out");
+            tracing::warn!("an event could not be handed over");
         }
     }
 
@@ -66,8 +76,8 @@ impl Drop for Hands {
     }
 }
 
-fn work(mut injector: Injector, events: &Receiver<ToHands>, releases: &Receiver<oneshot::Sender<bool>>) {
-    while let Ok(event) = events.recv() {
+fn work(mut injector: Injector, events: &mut events::Receiver<ToHands>, releases: &Receiver<oneshot::Sender<bool>>) {
+    while let Some(event) = events.blocking_recv() {
         while let Ok(done) = releases.try_recv() {
             let released = injector.release_all();
             if let Err(error) = &released {
@@ -87,5 +97,7 @@ fn work(mut injector: Injector, events: &Receiver<ToHands>, releases: &Receiver<
     }
 }
 
+/// Events that one PDU can bring: its count has eight bits.
+const EVENTS_OF_A_PDU: usize = 255;
 /// Events that may wait for the desktop: a second of the fastest typist and mouse together.
-const WAITING: usize = 1024;
+const WAITING: usize = 4 * EVENTS_OF_A_PDU;

@@ -77,6 +77,8 @@ pub enum HostEnd {
     NoTicketLeft,
     /// The desktop cannot be shared any more.
     DesktopLost,
+    /// A session ended by a bug of this program, and nothing is shared after that.
+    BrokenDown,
 }
 
 /// The host could not start or go on.
@@ -342,6 +344,9 @@ impl Shared {
         loop {
             let busy = self.current.borrow().is_some();
             let next_expiry = self.book.borrow().next_expiry();
+            if !busy && self.seat.borrow().is_none() {
+                return HostEnd::BrokenDown;
+            }
             if !busy && !self.book.borrow().any_open(self.now()) {
                 self.refresh();
                 return HostEnd::NoTicketLeft;

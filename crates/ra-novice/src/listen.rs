@@ -1,6 +1,6 @@
 //! Ports, and the way of a connection from the socket to the proof.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -107,22 +107,24 @@ async fn receive(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
     };
     shared.door.borrow_mut().leave(place.number);
     if let Some(proved) = proved {
-        driver::run(&shared, proved).await;
+        let session = tokio::task::spawn_local(driver::run(Rc::clone(&shared), proved));
+        if session.await.is_err() {
+            // A bug. The seat went down with the session and shut both gates; it is not replaced.
+            tracing::error!("a session broke down");
+            shared.stand_up(None);
+        }
     }
 }
 
 /// From the socket to a redeemed ticket. `None`: it came to nothing, and everybody who should know does.
 async fn prove(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Option<Proved> {
     let started = Instant::now();
-    let admitted: Cell<Option<(Found, HelpAllowed)>> = Cell::new(None);
+    let admitted: RefCell<Option<(Found, HelpAllowed)>> = RefCell::new(None);
     let heard = Cell::new(false);
     let admit = |hello: ClientHello| {
         heard.set(true);
-        admitted.set(look_up(shared, &hello, peer));
-        let known = admitted.take();
-        let yes = known.is_some();
-        admitted.set(known);
-        yes
+        *admitted.borrow_mut() = look_up(shared, &hello, peer);
+        admitted.borrow().is_some()
     };
     let accepted = tokio::select! {
         biased;
@@ -140,7 +142,7 @@ async fn prove(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Option<P
             return None;
         }
     };
-    let (found, help) = admitted.take()?;
+    let (found, help) = admitted.borrow_mut().take()?;
     redeem(shared, line, found, help, peer).await
 }
 
