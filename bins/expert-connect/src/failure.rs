@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use ra_expert::EndReason;
@@ -12,9 +13,9 @@ use ra_ticket::InvitationError;
 pub(crate) enum Failure {
     #[error("not a usable invitation: {error}")]
     Invitation {
-        error: InvitationError,
+        error: Box<InvitationError>,
         #[source_code]
-        file: NamedSource<String>,
+        file: Arc<NamedSource<String>>,
         #[label("here")]
         place: Option<SourceSpan>,
     },

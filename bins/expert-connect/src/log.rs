@@ -20,7 +20,7 @@ pub(crate) fn start(common: &Common) {
         (false, _) => "trace",
     };
     let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let filter = filter_fn(|metadata| is_fit_to_print(metadata));
+    let filter = filter_fn(is_fit_to_print);
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let layer = fmt::layer().with_writer(io::stderr).with_ansi(colours);
     let registry = tracing_subscriber::registry();
@@ -32,6 +32,15 @@ pub(crate) fn start(common: &Common) {
 }
 
 /// The RDP library prints whole messages at its lower levels: session ids, keys, what is typed. It never gets to.
+/// The window library warns of screens that have no size and the like, which concerns nobody in front of them.
 fn is_fit_to_print(metadata: &Metadata<'_>) -> bool {
-    !metadata.target().starts_with("ironrdp") || *metadata.level() <= Level::WARN
+    let target = metadata.target();
+    let loudest = if target.starts_with("ironrdp") {
+        Level::WARN
+    } else if target.starts_with("winit") {
+        Level::ERROR
+    } else {
+        Level::TRACE
+    };
+    *metadata.level() <= loudest
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use miette::{NamedSource, SourceSpan};
 use ra_expert::{OpenError, Plan};
@@ -35,7 +36,8 @@ fn refused(path: &Path, bytes: &[u8], error: InvitationError) -> Failure {
         let end = floor(text, span.end.min(text.len())).max(start);
         Some(SourceSpan::from(start..end))
     });
-    Failure::Invitation { error, file: NamedSource::new(path.display().to_string(), text.unwrap_or_default()), place }
+    let file = Arc::new(NamedSource::new(path.display().to_string(), text.unwrap_or_default()));
+    Failure::Invitation { error: Box::new(error), file, place }
 }
 
 /// Control characters of a stranger's file do not reach the terminal; each is replaced by as many bytes.

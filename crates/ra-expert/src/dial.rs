@@ -177,9 +177,16 @@ async fn shake_hands(endpoint: Endpoint, pins: Pins, config: ironrdp_connector::
             let line = Line { endpoint, framed: TokioFramed::new(stream), connector };
             Ok(Shown { line, judgement: seen.judgement, fingerprint: seen.fingerprint })
         }
+        // It shows a certificate, and cannot sign with the key in it.
+        (Err(error), _) if is_about_the_certificate(&error) => Err(Attempt::WrongKey),
         (Err(error), _) => Err(error.into()),
         (Ok(_), None) => Err(Attempt::Negotiation("no certificate was shown".to_owned())),
     }
+}
+
+fn is_about_the_certificate(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(error, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// TLS 1.2 or later, no resumption, no name sent: the invitation's address is nobody's business on the way.
