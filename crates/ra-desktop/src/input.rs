@@ -89,6 +89,12 @@ impl Injector {
         self.hands.release_all()
     }
 
+    /// Whether a watcher listens for ESC now. While none does, everything is refused; grant control only if this says yes.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.pulse.beats()
+    }
+
     /// How many keys and buttons the expert holds down.
     #[must_use]
     pub fn held(&self) -> usize {

@@ -14,6 +14,9 @@ mod capture;
 mod damage;
 mod frame;
 mod input;
+#[cfg(test)]
+#[path = "../tests/support/novice.rs"]
+mod novice;
 mod watch;
 
 pub use capture::{CURSOR_LIMIT, Capture, CaptureError, Change, Cursor, CursorShape, Damage, Waker};

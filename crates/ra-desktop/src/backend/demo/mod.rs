@@ -114,8 +114,9 @@ struct DemoCapture {
     /// `picture` was told and nothing has been read since.
     dirty: bool,
     told_version: u64,
-    told_pointer: Option<(u16, u16)>,
-    shape_given: bool,
+    /// `cursor` was told and nobody has asked since.
+    cursor_told: bool,
+    given: Option<(u16, u16)>,
     start: Instant,
     next_tick: Instant,
 }
@@ -141,8 +142,8 @@ impl DemoCapture {
             drawn: None,
             dirty: false,
             told_version: 0,
-            told_pointer: None,
-            shape_given: false,
+            cursor_told: false,
+            given: None,
             start: now,
             next_tick: now,
         }
@@ -188,11 +189,11 @@ impl Capture for DemoCapture {
         loop {
             let now = Instant::now();
             let picture = !self.dirty && (state.version != self.told_version || now >= self.next_tick);
-            let cursor = self.told_pointer != Some(state.scene.pointer);
+            let cursor = !self.cursor_told && self.given != Some(state.scene.pointer);
             let woken = std::mem::take(&mut state.woken);
             if picture || cursor || woken || deadline.is_some_and(|deadline| now >= deadline) {
                 self.dirty |= picture;
-                self.told_pointer = Some(state.scene.pointer);
+                self.cursor_told |= cursor;
                 return Ok(Change { picture, cursor, woken });
             }
             let tick = (!self.dirty).then_some(self.next_tick);
@@ -241,9 +242,10 @@ impl Capture for DemoCapture {
 
     fn cursor(&mut self) -> Result<Option<Cursor>, CaptureError> {
         let position = self.shared.lock().scene.pointer;
-        let shape = (!self.shape_given).then(arrow);
-        self.shape_given = true;
-        Ok(Some(Cursor { shape, position }))
+        self.cursor_told = false;
+        let before = self.given.replace(position);
+        let shape = before.is_none().then(arrow);
+        Ok((before != Some(position)).then_some(Cursor { shape, position }))
     }
 
     fn waker(&self) -> Waker {

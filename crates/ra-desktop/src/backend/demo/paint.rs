@@ -201,7 +201,7 @@ fn window(canvas: &mut Canvas<'_>) {
 }
 
 /// The rows of a letter's cell; bit `n` is column `n`.
-fn glyph(letter: char) -> [u16; CELL.1 as usize] {
+pub(super) fn glyph(letter: char) -> [u16; CELL.1 as usize] {
     let mut cell = Cell([0; CELL.1 as usize]);
     let fonts: [(&StrGlyphMapping<'_>, &MonoFont<'_>); 3] = [
         (&embedded_graphics::mono_font::mapping::ISO_8859_15, &iso_8859_15::FONT_10X20),

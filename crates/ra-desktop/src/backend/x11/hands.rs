@@ -85,12 +85,14 @@ impl X11Hands {
     }
 
     fn key(&mut self, prefix: Prefix, code: u8, pressed: bool) -> Result<(), ConnectionError> {
-        let follows_pause = std::mem::take(&mut self.pause) && (prefix, code) == (Prefix::None, PAUSE_SECOND);
-        if follows_pause && pressed {
-            return Ok(());
+        match prefix {
+            Prefix::E1 => self.pause = pressed || self.pause,
+            _ if std::mem::take(&mut self.pause) && pressed && (prefix, code) == (Prefix::None, PAUSE_SECOND) => {
+                return Ok(());
+            }
+            Prefix::None | Prefix::E0 => {}
         }
         let Some(keycode) = keycode(prefix, code) else { return Ok(()) };
-        self.pause = prefix == Prefix::E1 && pressed;
         if pressed && self.keys.insert(keycode) {
             self.press(keycode)?;
         } else if !pressed && self.keys.remove(&keycode) {

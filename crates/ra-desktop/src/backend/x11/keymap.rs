@@ -179,13 +179,13 @@ mod tests {
     }
 
     fn key(kind: u8, width: u8, syms: &[Keysym]) -> KeySymMap {
-        let groups = if width == 0 { 0 } else { u8::try_from(syms.len()).unwrap() / width };
+        let groups = u8::try_from(syms.len()).unwrap().checked_div(width).unwrap_or(0);
         KeySymMap { kt_index: [kind; 4], group_info: groups, width, syms: syms.to_vec() }
     }
 
     /// Two keys of letters in two groups, a digit, a free keycode, Shift and Num Lock.
     fn keymap() -> Keymap {
-        let (shift, lock, num) = (1, 2, 0x10);
+        let (shift, lock, num) = (1_u16, 2_u16, 0x10_u16);
         Keymap {
             first: 8,
             keys: vec![

@@ -71,6 +71,11 @@ struct Link {
 
 impl Link {
     fn new(display: &str) -> Result<Self, OpenError> {
+        // Screens above this have no port, and x11rb counts without looking.
+        let number = display.rsplit_once(':').and_then(|(_, place)| place.split('.').next()?.parse::<u16>().ok());
+        if number.is_some_and(|number| number.checked_add(FIRST_PORT).is_none()) {
+            return Err(OpenError::Connect(format!("there is no display {display}")));
+        }
         let (connection, screen) =
             RustConnection::connect(Some(display)).map_err(|error| OpenError::Connect(error.to_string()))?;
         let root = connection.setup().roots.get(screen).map(|screen| screen.root);
@@ -155,6 +160,9 @@ fn unreachable(error: impl std::fmt::Display) -> OpenError {
 fn gone(error: impl std::fmt::Display) -> CaptureError {
     CaptureError::Gone(error.to_string())
 }
+
+/// Where the TCP port of display 0 lies.
+const FIRST_PORT: u16 = 6000;
 
 /// What sharing cannot do without. MIT-SHM is missing here: reading works without it, only slowly.
 const EXTENSIONS: [&str; 6] = ["DAMAGE", "XFIXES", "RANDR", "XInputExtension", "XKEYBOARD", "XTEST"];
