@@ -139,6 +139,5 @@ impl core::fmt::Debug for Waker {
     }
 }
 
-/// Largest pointer that is passed on, in pixels a side. Larger ones are cropped around nothing but their upper left
-/// corner: RDP carries 96x96 at most in the messages that every expert understands. Source: [MS-RDPBCGR] 2.2.9.1.1.4.4.
+/// Largest pointer that is passed on, in pixels a side; of a larger one the part around its hot spot is. RDP carries 96x96 at most in the messages that every expert understands. Source: [MS-RDPBCGR] 2.2.9.1.1.4.4.
 pub const CURSOR_LIMIT: u16 = 96;

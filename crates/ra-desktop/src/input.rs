@@ -107,3 +107,107 @@ impl core::fmt::Debug for Injector {
         f.debug_struct("Injector").field("gate", &self.gate).field("held", &self.held()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::novice::Novice;
+    use crate::watch::Watch;
+
+    /// Hands that only remember. They may find that the novice presses ESC while they wait.
+    #[derive(Clone, Default)]
+    struct Memory {
+        done: Arc<Mutex<Vec<InputEvent>>>,
+        waits: Arc<Mutex<usize>>,
+        esc_while_waiting: Option<InputGate>,
+    }
+
+    impl Hands for Memory {
+        fn settle(&mut self, wanted: &dyn Fn() -> bool) {
+            *self.waits.lock().unwrap() += 1;
+            assert!(wanted(), "the event was admitted when the wait began");
+            if let Some(gate) = &self.esc_while_waiting {
+                gate.shut();
+                assert!(!wanted(), "the wait hears of the ESC");
+            }
+        }
+
+        fn perform(&mut self, event: InputEvent) -> Result<(), InjectError> {
+            self.done.lock().unwrap().push(event);
+            Ok(())
+        }
+
+        fn release_all(&mut self) -> Result<usize, InjectError> {
+            Ok(7)
+        }
+
+        fn held(&self) -> usize {
+            7
+        }
+    }
+
+    const EVENT: InputEvent = InputEvent::PointerMove { x: 1, y: 2 };
+
+    fn controlled(hands: &Memory) -> (Novice, Injector, Watch) {
+        let mut novice = Novice::viewing();
+        novice.grant();
+        let pulse = Pulse::new();
+        let watch = Watch::start(novice.gate(), pulse.clone());
+        let injector = Injector::new(novice.gate(), pulse, Box::new(hands.clone()));
+        (novice, injector, watch)
+    }
+
+    #[test]
+    fn an_admitted_event_is_carried_out_once() {
+        let hands = Memory::default();
+        let (novice, mut injector, _watch) = controlled(&hands);
+        assert_eq!(injector.inject(novice.stamp(EVENT)).unwrap(), Injected::Done);
+        assert!(*hands.done.lock().unwrap() == [EVENT]);
+        assert_eq!((injector.held(), injector.release_all().unwrap()), (7, 7));
+    }
+
+    #[test]
+    fn s052_an_event_that_is_not_admitted_does_not_even_wait() {
+        let hands = Memory::default();
+        let (mut novice, mut injector, watch) = controlled(&hands);
+        let stale = novice.stamp(EVENT);
+        novice.grant();
+        assert_eq!(injector.inject(stale).unwrap(), Injected::Refused, "of an earlier yes");
+        let late = novice.stamp(EVENT);
+        novice.gate().shut();
+        drop(watch);
+        assert_eq!(injector.inject(late).unwrap(), Injected::Refused, "refused, watched or not");
+        assert!(hands.done.lock().unwrap().is_empty());
+        assert_eq!(*hands.waits.lock().unwrap(), 0);
+    }
+
+    #[test]
+    fn s055_an_esc_while_an_event_waits_stops_that_event() {
+        let mut hands = Memory::default();
+        let mut novice = Novice::viewing();
+        novice.grant();
+        hands.esc_while_waiting = Some(novice.gate());
+        let pulse = Pulse::new();
+        let _watch = Watch::start(novice.gate(), pulse.clone());
+        let mut injector = Injector::new(novice.gate(), pulse, Box::new(hands.clone()));
+        assert_eq!(injector.inject(novice.stamp(EVENT)).unwrap(), Injected::Refused);
+        assert_eq!(*hands.waits.lock().unwrap(), 1);
+        assert!(hands.done.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn without_a_heartbeat_the_gate_shuts_and_nothing_is_carried_out() {
+        let hands = Memory::default();
+        let (novice, mut injector, watch) = controlled(&hands);
+        assert!(injector.is_watched());
+        let event = novice.stamp(EVENT);
+        // A watcher that is gone without having shut the gate, as a stuck one would be.
+        watch.stop_beating();
+        assert!(novice.gate().is_open() && !injector.is_watched());
+        assert!(matches!(injector.inject(event), Err(InjectError::Unwatched)));
+        assert!(!novice.gate().is_open());
+        assert!(hands.done.lock().unwrap().is_empty());
+    }
+}

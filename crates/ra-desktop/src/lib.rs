@@ -6,6 +6,30 @@
 //!
 //! What it never does: decide who may see or touch (it only obeys the gate of `ra-session`), open a gate, swallow a
 //! key of the novice, wait for a network, or know what RDP is.
+//!
+//! Three threads, one part each:
+//!
+//! | thread | does | is ended by |
+//! |---|---|---|
+//! | capture | [`Capture::wait`], then [`Capture::read`] and [`Capture::cursor`] when the expert is ready | its [`Waker`] |
+//! | injector | [`Injector::inject`] for each event; [`Injector::release_all`] once the gate is shut | dropping it, which lifts what is held |
+//! | watcher | [`Watcher::run`]; shuts the gate itself, then reports | its [stopper](Watcher::stopper) |
+//!
+//! The order at the end: shut the gate, `release_all`, drop the injector, stop the watcher. The other way round is safe too
+//! (an injector without a watcher refuses everything), only less tidy.
+//!
+//! The shortest real use:
+//!
+//! ```
+//! use ra_desktop::{Choice, open};
+//! use ra_session::Seat;
+//!
+//! let (_seat, input_gate, _view_gate) = Seat::new();
+//! let mut desktop = open(Choice::Demo, input_gate)?;
+//! let damage = desktop.capture.read()?;
+//! assert_eq!(damage.rects, [desktop.capture.size().rect()], "the first read is the whole picture");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that panics has said what it has to say"))]
 

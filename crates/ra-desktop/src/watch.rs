@@ -83,6 +83,12 @@ impl Watch {
         self.pulse.last.store(self.pulse.now(), Ordering::SeqCst);
     }
 
+    /// Lets the last sign of life be too old.
+    #[cfg(test)]
+    pub(crate) fn stop_beating(&self) {
+        self.pulse.last.store(STOPPED, Ordering::SeqCst);
+    }
+
     /// Shuts the gate; the revocation to report.
     pub(crate) fn revoke(&self, cause: Cause) -> Revocation {
         Revocation { was_open: self.gate.shut(), cause }
@@ -107,3 +113,33 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// How long a missing sign of life is tolerated. Three heartbeats: a loaded machine may be late once, not for ever.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::novice::Novice;
+
+    #[test]
+    fn a_sign_of_life_that_is_too_old_is_none() {
+        let before = |time: Duration| Instant::now().checked_sub(time).unwrap();
+        let beat_at_start = |origin| Pulse { last: Arc::new(AtomicU64::new(1)), origin };
+        assert!(beat_at_start(before(PATIENCE / 2)).beats());
+        assert!(!beat_at_start(before(PATIENCE + HEARTBEAT)).beats());
+        assert!(!Pulse::new().beats(), "nobody has watched yet");
+    }
+
+    #[test]
+    fn a_watch_shuts_the_gate_before_it_tells_and_again_when_it_ends() {
+        let mut novice = Novice::viewing();
+        novice.grant();
+        let pulse = Pulse::new();
+        let watch = Watch::start(novice.gate(), pulse.clone());
+        assert!(pulse.beats());
+        let cause = Cause::PhysicalEsc;
+        assert_eq!(watch.revoke(cause.clone()), Revocation { cause: cause.clone(), was_open: true });
+        assert_eq!(watch.revoke(cause.clone()), Revocation { cause, was_open: false });
+        novice.grant();
+        drop(watch);
+        assert!(!novice.gate().is_open() && !pulse.beats());
+    }
+}

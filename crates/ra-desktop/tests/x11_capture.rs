@@ -183,6 +183,23 @@ fn the_pointer_is_told_by_shape_and_place() {
 }
 
 #[test]
+fn pixels_come_through_shared_memory_where_the_server_has_it() {
+    // A size that no other test of this process has, so that the mapping can be told from theirs.
+    let shared_maps = || {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let range = |line: &str| {
+            let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+            u64::from_str_radix(end, 16).unwrap() - u64::from_str_radix(start, 16).unwrap()
+        };
+        maps.lines().filter(|line| line.contains(" r--s ") && range(line) == 1024 * 600 * 4).count()
+    };
+    let server = Server::xvfb("1024x600x24", &[]);
+    assert_eq!(shared_maps(), 0);
+    let _capture = capture(&server);
+    assert_eq!(shared_maps(), 1);
+}
+
+#[test]
 fn the_screen_is_read_without_shared_memory_too() {
     let server = Server::xvfb("640x480x24", &["-extension", "MIT-SHM"]);
     let client = server.client();

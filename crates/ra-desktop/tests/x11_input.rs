@@ -9,7 +9,7 @@ use ra_desktop::{Cause, Injected};
 use ra_session::input::{Axis, Button, InputEvent, Prefix};
 use support::{Client, Controlled, Load, Server, Terminal};
 use x11rb::protocol::Event;
-use x11rb::protocol::xkb::{ConnectionExt as _, ID};
+use x11rb::protocol::xkb::{ConnectionExt as _, Group, ID};
 use x11rb::protocol::xproto::{ConnectionExt as _, KeyButMask, ModMask};
 
 fn server() -> Server {
@@ -97,6 +97,38 @@ fn more_characters_than_spare_keys_arrive_in_order() {
     let alphabet = "абвгдежзийклмнопрстуфхцчшщъыьэюяАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ";
     desktop.text(alphabet);
     assert_eq!(terminal.read(64), alphabet);
+}
+
+#[test]
+fn every_ascii_character_arrives_under_layouts_that_hide_some() {
+    for layout in ["de", "fr", "us,ru"] {
+        let server = server();
+        server.run("setxkbmap", &[layout], "x11-xkb-utils");
+        let mut desktop = Controlled::new(&server);
+        let mut terminal = Terminal::start(&server);
+        desktop.inject(InputEvent::PointerMove { x: 300, y: 300 });
+        let ascii: String = (' '..='~').collect();
+        desktop.text(&ascii);
+        assert_eq!(terminal.read(95), ascii, "{layout}");
+    }
+}
+
+#[test]
+fn characters_heed_the_layout_that_is_in_force_of_two() {
+    let server = server();
+    server.run("setxkbmap", &["us,ru"], "x11-xkb-utils");
+    let client = server.client();
+    client.connection.xkb_use_extension(1, 0).unwrap().reply().unwrap();
+    let mut desktop = Controlled::new(&server);
+    let mut terminal = Terminal::start(&server);
+    desktop.inject(InputEvent::PointerMove { x: 300, y: 300 });
+    for group in [Group::M2, Group::M1] {
+        let (keyboard, none) = (ID::USE_CORE_KBD.into(), ModMask::from(0_u16));
+        client.connection.xkb_latch_lock_state(keyboard, none, none, true, group, none, false, 0).unwrap();
+        client.sync();
+        desktop.text("Фыва, asdf.");
+        assert_eq!(terminal.read(11), "Фыва, asdf.", "{group:?}");
+    }
 }
 
 #[test]

@@ -64,7 +64,11 @@ impl DemoEsc {
     /// Presses ESC, as the novice: shuts the gate before it returns; the watcher's thread then reports it.
     pub fn press(&self) {
         let was_open = self.gate.shut();
-        self.shared.lock().presses.push_back(Revocation { cause: Cause::PhysicalEsc, was_open });
+        let mut state = self.shared.lock();
+        if state.presses.len() < PRESSES {
+            state.presses.push_back(Revocation { cause: Cause::PhysicalEsc, was_open });
+        }
+        drop(state);
         self.shared.changed.notify_all();
     }
 }
@@ -397,10 +401,12 @@ fn arrow() -> CursorShape {
     }
 }
 
+/// A word that can be said on the telephone: syllables of two letters.
 fn random_word() -> Result<String, OpenError> {
     let mut bytes = [0; WORD_LENGTH];
     getrandom::fill(&mut bytes).map_err(|error| OpenError::Random(error.to_string()))?;
-    Ok(bytes.iter().map(|byte| char::from(b'a' + byte % 26)).collect())
+    let letters = [&b"bdfghjklmnprstvz"[..], &b"aeiou"[..]].into_iter().cycle();
+    Ok(bytes.iter().zip(letters).map(|(byte, from)| char::from(from[usize::from(*byte) % from.len()])).collect())
 }
 
 /// Size of the demo desktop in pixels.
@@ -426,6 +432,8 @@ const WORD_AREA: Rect = Rect { x: WORD_PLACE.0, y: WORD_PLACE.1, width: 12 * 30,
 const SENTENCE_PLACE: (u16, u16) = (80, 300);
 const CLOCK_PLACE: (u16, u16) = (1040, 110);
 const CLOCK_SCALE: u16 = 2;
+/// Presses that wait to be reported: somebody may lean on the key.
+const PRESSES: usize = 16;
 const ROUND_TRIP: Duration = Duration::from_secs(8);
 /// Twenty pictures a second, while somebody reads them.
 const TICK: Duration = Duration::from_millis(50);

@@ -174,7 +174,7 @@ fn window(canvas: &mut Canvas<'_>) {
         };
         for line in edge.y..edge.y + edge.height {
             for pixel in canvas.frame.row_mut(line, edge.x, edge.width).chunks_exact_mut(BYTES_PER_PIXEL) {
-                pixel.iter_mut().for_each(|part| *part -= *part / 32);
+                pixel.iter_mut().for_each(|part| *part -= *part / 48);
             }
         }
     }
