@@ -112,6 +112,8 @@ pub(crate) fn start(
     }));
     let run = move || {
         let reason = runtime.block_on(viewer.run());
+        // A question on the terminal that nobody will answer any more must not keep the program.
+        runtime.shutdown_background();
         // Whatever the end was, what was seen is worth keeping.
         if let Some(path) = screenshot_file {
             screenshot(&picture, &path)?;

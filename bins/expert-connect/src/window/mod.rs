@@ -39,6 +39,8 @@ enum Nudge {
     Event(ViewerEvent),
     Cursor(Cursor),
     Picture,
+    /// The engine is gone, with or without a last word.
+    Gone,
 }
 
 impl Window {
@@ -88,6 +90,12 @@ impl WindowFace {
     fn nudge(&self, nudge: Nudge) {
         // A window that is gone has ended the session already.
         let _ = self.proxy.lock().unwrap_or_else(PoisonError::into_inner).send_event(nudge);
+    }
+}
+
+impl Drop for WindowFace {
+    fn drop(&mut self) {
+        self.nudge(Nudge::Gone);
     }
 }
 
@@ -154,6 +162,7 @@ impl ApplicationHandler<Nudge> for Desk {
                 }
             }
             Nudge::Event(event) => self.hear(event_loop, &event),
+            Nudge::Gone => event_loop.exit(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The session's own loop: one task that reads frames, paints, hears what the novice says, and sends what it may.
 
+use std::collections::VecDeque;
+use std::future::ready;
 use std::time::Duration;
 
 use ironrdp_connector::connection_activation::{ConnectionActivationFactory, ConnectionActivationState};
@@ -36,6 +38,8 @@ pub(crate) struct Session<'a> {
     activation: ConnectionActivationFactory,
     expert: Expert,
     held: Held,
+    /// What is still to be typed of the text that the expert wished for.
+    typing: VecDeque<InputEvent>,
     picture: &'a Picture,
     face: &'a dyn Face,
     controls: &'a Controls,
@@ -85,6 +89,7 @@ impl<'a> Session<'a> {
             activation: result.activation_factory,
             expert: Expert::new(),
             held: Held::default(),
+            typing: VecDeque::new(),
             picture,
             face,
             controls,
@@ -124,6 +129,12 @@ impl<'a> Session<'a> {
                 self.take_in(action, &frame).await
             }
             () = self.controls.woken() => self.carry_out().await,
+            // A frame's worth at a time, so that an ESC in the middle of a long text is heard in the middle.
+            () = ready(()), if !self.typing.is_empty() => {
+                let events = self.typing.drain(..self.typing.len().min(EVENTS_A_FRAME)).collect();
+                self.send(events).await?;
+                Ok(Step::Go)
+            }
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 info!(state = ?self.expert.state(), "no answer in time");
                 Ok(Step::End(if self.proof_sent { EndReason::NoAnswer } else { EndReason::NotReached }))
@@ -276,7 +287,7 @@ impl<'a> Session<'a> {
                 self.held.forget();
                 self.face.event(&ViewerEvent::Controlling);
                 if let Some(text) = self.wishes.text.take() {
-                    self.send(typed(&text)).await?;
+                    self.typing = typed(&text).into();
                 }
             }
             Change::Refused { by_settings } => {
@@ -286,6 +297,7 @@ impl<'a> Session<'a> {
             Change::Revoked(by) => {
                 // The novice's side has lifted what was held before it said so.
                 self.controls.forget_input();
+                self.typing.clear();
                 self.held.forget();
                 self.face.event(&ViewerEvent::Revoked { by });
             }
@@ -340,6 +352,7 @@ impl<'a> Session<'a> {
 
     async fn give_control_back(&mut self) -> Result<(), WireError> {
         let controlled = self.expert.state() == ExpertState::Controlling;
+        self.typing.clear();
         let lifted = self.held.lift();
         self.send(lifted).await?;
         if !self.expert.give_back() {
