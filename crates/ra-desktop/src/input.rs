@@ -8,7 +8,7 @@ use crate::watch::Pulse;
 /// Carries an expert's events out, each one past the gate. It lives on a thread of its own.
 ///
 /// INVARIANT: nothing reaches a backend but what the gate gave out, while a watcher listens for ESC. The backends'
-/// half of this ([`Hands`]) is private to the crate, so there is no second way in.
+/// half of this (`Hands`) is private to the crate, so there is no second way in.
 pub struct Injector {
     gate: InputGate,
     pulse: Pulse,
@@ -36,21 +36,37 @@ pub enum InjectError {
     Gone(String),
 }
 
-/// What a backend can do. It never sees an event that was not admitted.
+/// What a backend can do. Everything that may take time happens before the gate is asked for the last time.
 pub(crate) trait Hands: Send {
-    /// Waits until the next event can be carried out at once; gives up as soon as `wanted` says no.
+    /// Finds out how to carry an event out; it may wait and ask, and it presses nothing.
     ///
-    /// All waiting is done here, before the gate is asked, so that no event is admitted and then kept.
-    fn settle(&mut self, wanted: &dyn Fn() -> bool);
+    /// A wait ends as soon as `wanted` says no.
+    fn prepare(&mut self, event: InputEvent, wanted: &dyn Fn() -> bool) -> Result<Act, InjectError>;
 
-    /// Carries out one event without waiting.
-    fn perform(&mut self, event: InputEvent) -> Result<(), InjectError>;
+    /// Does what was prepared and admitted, without waiting.
+    fn perform(&mut self, act: Act) -> Result<(), InjectError>;
 
     /// Lifts every key and button that is held, and returns when the desktop has done it: how many.
     fn release_all(&mut self) -> Result<usize, InjectError>;
 
     /// How many keys and buttons are held.
     fn held(&self) -> usize;
+}
+
+/// An event that is ready to be carried out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// As it came.
+    Event(InputEvent),
+    /// A key of the backend's that types a character, perhaps with Shift held around it.
+    Tap {
+        /// The key.
+        keycode: u8,
+        /// The Shift key, if it is needed.
+        shift: Option<u8>,
+    },
+    /// There is nothing to do.
+    Nothing,
 }
 
 impl Injector {
@@ -67,13 +83,14 @@ impl Injector {
         if !self.gate.admits(&event) {
             return Ok(Injected::Refused);
         }
-        self.hands.settle(&|| self.gate.admits(&event));
+        let (gate, hands) = (&self.gate, &mut self.hands);
+        let ready = event.map(|event| hands.prepare(event, &|| gate.is_open()));
         if !self.pulse.beats() {
             self.gate.shut();
             return Err(InjectError::Unwatched);
         }
-        match self.gate.admit(event) {
-            Some(event) => self.hands.perform(event).map(|()| Injected::Done),
+        match self.gate.admit(ready) {
+            Some(act) => self.hands.perform(act?).map(|()| Injected::Done),
             None => Ok(Injected::Refused),
         }
     }
@@ -116,26 +133,27 @@ mod tests {
     use crate::novice::Novice;
     use crate::watch::Watch;
 
-    /// Hands that only remember. They may find that the novice presses ESC while they wait.
+    /// Hands that only remember. They may find that the novice presses ESC while they prepare.
     #[derive(Clone, Default)]
     struct Memory {
-        done: Arc<Mutex<Vec<InputEvent>>>,
-        waits: Arc<Mutex<usize>>,
-        esc_while_waiting: Option<InputGate>,
+        done: Arc<Mutex<Vec<Act>>>,
+        prepared: Arc<Mutex<usize>>,
+        esc_meanwhile: Option<InputGate>,
     }
 
     impl Hands for Memory {
-        fn settle(&mut self, wanted: &dyn Fn() -> bool) {
-            *self.waits.lock().unwrap() += 1;
-            assert!(wanted(), "the event was admitted when the wait began");
-            if let Some(gate) = &self.esc_while_waiting {
+        fn prepare(&mut self, event: InputEvent, wanted: &dyn Fn() -> bool) -> Result<Act, InjectError> {
+            *self.prepared.lock().unwrap() += 1;
+            assert!(wanted(), "the gate was open when this began");
+            if let Some(gate) = &self.esc_meanwhile {
                 gate.shut();
-                assert!(!wanted(), "the wait hears of the ESC");
+                assert!(!wanted(), "a wait hears of the ESC");
             }
+            Ok(Act::Event(event))
         }
 
-        fn perform(&mut self, event: InputEvent) -> Result<(), InjectError> {
-            self.done.lock().unwrap().push(event);
+        fn perform(&mut self, act: Act) -> Result<(), InjectError> {
+            self.done.lock().unwrap().push(act);
             Ok(())
         }
 
@@ -164,12 +182,12 @@ mod tests {
         let hands = Memory::default();
         let (novice, mut injector, _watch) = controlled(&hands);
         assert_eq!(injector.inject(novice.stamp(EVENT)).unwrap(), Injected::Done);
-        assert!(*hands.done.lock().unwrap() == [EVENT]);
+        assert!(*hands.done.lock().unwrap() == [Act::Event(EVENT)]);
         assert_eq!((injector.held(), injector.release_all().unwrap()), (7, 7));
     }
 
     #[test]
-    fn s052_an_event_that_is_not_admitted_does_not_even_wait() {
+    fn s052_an_event_that_is_not_admitted_is_not_even_prepared() {
         let hands = Memory::default();
         let (mut novice, mut injector, watch) = controlled(&hands);
         let stale = novice.stamp(EVENT);
@@ -180,20 +198,20 @@ mod tests {
         drop(watch);
         assert_eq!(injector.inject(late).unwrap(), Injected::Refused, "refused, watched or not");
         assert!(hands.done.lock().unwrap().is_empty());
-        assert_eq!(*hands.waits.lock().unwrap(), 0);
+        assert_eq!(*hands.prepared.lock().unwrap(), 0);
     }
 
     #[test]
-    fn s055_an_esc_while_an_event_waits_stops_that_event() {
+    fn s055_an_esc_while_an_event_is_prepared_stops_that_event() {
         let mut hands = Memory::default();
         let mut novice = Novice::viewing();
         novice.grant();
-        hands.esc_while_waiting = Some(novice.gate());
+        hands.esc_meanwhile = Some(novice.gate());
         let pulse = Pulse::new();
         let _watch = Watch::start(novice.gate(), pulse.clone());
         let mut injector = Injector::new(novice.gate(), pulse, Box::new(hands.clone()));
         assert_eq!(injector.inject(novice.stamp(EVENT)).unwrap(), Injected::Refused);
-        assert_eq!(*hands.waits.lock().unwrap(), 1);
+        assert_eq!(*hands.prepared.lock().unwrap(), 1);
         assert!(hands.done.lock().unwrap().is_empty());
     }
 

@@ -29,7 +29,7 @@ use self::scene::Scene;
 use crate::capture::{Capture, CaptureError, Change, Cursor, CursorShape, Damage, Waker};
 use crate::damage::{Tiles, update};
 use crate::frame::{Frame, Rect, Size};
-use crate::input::{Hands, InjectError, Injector};
+use crate::input::{Act, Hands, InjectError, Injector};
 use crate::watch::{Cause, HEARTBEAT, Pulse, Revocation, Watch, Watcher};
 use crate::{Demo, Desktop, OpenError};
 
@@ -311,10 +311,14 @@ impl DemoHands {
 }
 
 impl Hands for DemoHands {
-    fn settle(&mut self, _: &dyn Fn() -> bool) {}
+    fn prepare(&mut self, event: InputEvent, _: &dyn Fn() -> bool) -> Result<Act, InjectError> {
+        Ok(Act::Event(event))
+    }
 
-    fn perform(&mut self, event: InputEvent) -> Result<(), InjectError> {
-        self.with_scene(|scene| scene.perform(event));
+    fn perform(&mut self, act: Act) -> Result<(), InjectError> {
+        if let Act::Event(event) = act {
+            self.with_scene(|scene| scene.perform(event));
+        }
         Ok(())
     }
 

@@ -35,13 +35,20 @@ use crate::watch::{Cause, HEARTBEAT, PATIENCE, Pulse, Revocation, Watch, Watcher
 /// delivers key presses and answers nobody.
 pub(super) struct X11Watcher {
     connection: RustConnection,
-    /// A window of our own that nobody sees: heartbeats are messages to it.
-    mailbox: Window,
+    mailbox: Mailbox,
     wake: Wake,
     gate: InputGate,
     pulse: Pulse,
     xtest_property: Atom,
     judge: Judge,
+}
+
+/// A window of our own that nobody sees, for messages to ourselves.
+struct Mailbox {
+    window: Window,
+    /// Keeps other programs from answering for the server: no such message is ours.
+    secret: [u32; 4],
+    sent: u32,
 }
 
 /// What it takes to tell whose ESC a key press is.
@@ -100,12 +107,7 @@ impl X11Watcher {
         if !usable {
             return Err(OpenError::Missing("XInputExtension 2.1"));
         }
-        let mailbox = connection.generate_id().map_err(unreachable)?;
-        let window = CreateWindowAux::new();
-        let created = connection
-            .create_window(0, mailbox, root, 0, 0, 1, 1, 0, WindowClass::INPUT_ONLY, x11rb::COPY_FROM_PARENT, &window)
-            .map_err(unreachable)?;
-        created.check().map_err(unreachable)?;
+        let mailbox = Mailbox::new(&connection, root)?;
         let judge = Judge { ledger, sources: BTreeMap::new(), esc_keys: BTreeSet::from([EVDEV_ESC]) };
         let mut watcher = Self { connection, mailbox, wake: Wake::new()?, gate, pulse, xtest_property, judge };
         watcher.learn().map_err(unreachable)?;
@@ -142,13 +144,13 @@ impl X11Watcher {
                         stale.devices = true;
                     }
                     Event::MappingNotify(_) => stale.keys = true,
-                    Event::ClientMessage(_) => {
+                    Event::ClientMessage(message) if mailbox.is_last(&message) => {
                         watch.beat();
                         if let Some((_, question)) = asked.take()
                             && let Some(next) = judge.answer(connection, *xtest_property, question)?
                         {
                             asked = Some((Instant::now(), next));
-                            remind(connection, *mailbox)?;
+                            mailbox.send(connection)?;
                         }
                     }
                     _ => {}
@@ -166,7 +168,7 @@ impl X11Watcher {
                     let now_asked = Stale { keys: stale.keys && !stale.devices, ..stale };
                     stale = Stale { devices: false, keys: stale.keys && stale.devices };
                     asked = Some((now, ask(connection, now_asked)?));
-                    remind(connection, *mailbox)?;
+                    mailbox.send(connection)?;
                     next_beat = now + HEARTBEAT;
                 }
                 _ => {}
@@ -175,6 +177,36 @@ impl X11Watcher {
             let deadline = asked.as_ref().map_or(next_beat, |(since, _)| *since + PATIENCE);
             wake.wait(connection, Some(deadline)).map_err(|error| ConnectionError::IoError(error.into()))?;
         }
+    }
+}
+
+impl Mailbox {
+    fn new(connection: &RustConnection, root: Window) -> Result<Self, OpenError> {
+        let mut secret = [[0; 4]; 4];
+        getrandom::fill(secret.as_flattened_mut()).map_err(|error| OpenError::Random(error.to_string()))?;
+        let window = connection.generate_id().map_err(unreachable)?;
+        let (class, visual, plain) = (WindowClass::INPUT_ONLY, x11rb::COPY_FROM_PARENT, CreateWindowAux::new());
+        let created = connection.create_window(0, window, root, 0, 0, 1, 1, 0, class, visual, &plain);
+        created.map_err(unreachable)?.check().map_err(unreachable)?;
+        Ok(Self { window, secret: secret.map(u32::from_ne_bytes), sent: 0 })
+    }
+
+    /// Sends the message that comes back behind the answers to everything asked before.
+    fn send(&mut self, connection: &RustConnection) -> Result<(), ConnectionError> {
+        self.sent = self.sent.wrapping_add(1);
+        let message = ClientMessageEvent::new(32, self.window, Atom::from(AtomEnum::WM_NAME), self.content());
+        connection.send_event(false, self.window, CoreMask::NO_EVENT, message)?;
+        Ok(())
+    }
+
+    /// Whether this is the message that was sent last.
+    fn is_last(&self, message: &ClientMessageEvent) -> bool {
+        message.format == 32 && message.window == self.window && message.data.as_data32() == self.content()
+    }
+
+    fn content(&self) -> [u32; 5] {
+        let [a, b, c, d] = self.secret;
+        [a, b, c, d, self.sent]
     }
 }
 
@@ -252,13 +284,6 @@ fn ask(connection: &RustConnection, stale: Stale) -> Result<Question<'_>, Connec
         return Ok(Question::Keys(connection.get_keyboard_mapping(first, count)?));
     }
     Ok(Question::Beat)
-}
-
-/// Sends ourselves the message that comes back behind the answer.
-fn remind(connection: &RustConnection, mailbox: Window) -> Result<(), ConnectionError> {
-    let message = ClientMessageEvent::new(32, mailbox, Atom::from(AtomEnum::WM_NAME), [0; 5]);
-    connection.send_event(false, mailbox, CoreMask::NO_EVENT, message)?;
-    Ok(())
 }
 
 fn silent() -> ConnectionError {

@@ -15,12 +15,12 @@ use x11rb::protocol::xproto::{
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::{ReplyError, RustConnection};
 
-use super::keymap::{Keymap, Stroke, symbols};
+use super::keymap::{Keymap, symbols};
 use super::ledger::Ledger;
 use super::scancode::{PAUSE_SECOND, keycode};
 use super::{Link, unreachable};
 use crate::OpenError;
-use crate::input::{Hands, InjectError};
+use crate::input::{Act, Hands, InjectError};
 
 /// The injecting connection and everything that it holds down.
 pub(super) struct X11Hands {
@@ -102,54 +102,59 @@ impl X11Hands {
         Ok(())
     }
 
-    fn unicode(&mut self, unit: u16) -> Result<(), ReplyError> {
+    /// The character that a UTF-16 unit completes.
+    fn character(&mut self, unit: u16) -> Option<char> {
         let pair = [self.high_surrogate.take().unwrap_or_default(), unit];
         let units = if (0xDC00..0xE000).contains(&unit) { &pair[..] } else { &pair[1..] };
-        match char::decode_utf16(units.iter().copied()).next() {
-            Some(Ok('\0')) | None => Ok(()),
-            Some(Ok(character)) => self.write(character),
-            Some(Err(_)) => {
+        match char::decode_utf16(units.iter().copied()).next()? {
+            Ok(character) => Some(character).filter(|character| *character != '\0'),
+            Err(_) => {
                 self.high_surrogate = (0xD800..0xDC00).contains(&unit).then_some(unit);
-                Ok(())
+                None
             }
         }
     }
 
-    /// Types one character, with its key if it has one, else with a key that is made for it.
-    fn write(&mut self, character: char) -> Result<(), ReplyError> {
+    /// How to type a character: with its key if it has one, else with a key that is made for it.
+    fn type_with(&mut self, character: char, wanted: &dyn Fn() -> bool) -> Result<Act, ReplyError> {
         if std::mem::take(&mut self.stale) {
             self.keymap = Keymap::read(&self.connection)?;
             self.rebuild_pool();
         }
         let symbols = symbols(character);
-        let Some(symbol) = symbols.first().copied() else { return Ok(()) };
+        let Some(symbol) = symbols.first().copied() else { return Ok(Act::Nothing) };
         if let Some(slot) = self.pool.iter_mut().find(|slot| slot.symbol == symbol) {
             slot.used = Some(Instant::now());
-            let keycode = slot.keycode;
-            return Ok(self.tap(Stroke { keycode, shift: false })?);
+            return Ok(Act::Tap { keycode: slot.keycode, shift: None });
         }
         let state = self.connection.xkb_get_state(ID::USE_CORE_KBD.into())?.reply()?;
         if let Some(stroke) = self.keymap.find(&symbols, u16::from(state.mods), u8::from(state.group)) {
-            return Ok(self.tap(stroke)?);
+            let shift = if stroke.shift { self.keymap.shift_key() } else { None };
+            return Ok(Act::Tap { keycode: stroke.keycode, shift });
         }
         let Some(slot) = self.pool.iter_mut().min_by_key(|slot| slot.used) else {
             tracing::debug!("no spare keycode for a character without a key");
-            return Ok(());
+            return Ok(Act::Nothing);
         };
+        // Programs may still have to read what this keycode meant before.
+        while slot.used.is_some_and(|used| used.elapsed() < REUSE) {
+            if !wanted() {
+                return Ok(Act::Nothing);
+            }
+            std::thread::sleep(SLICE);
+        }
         (slot.symbol, slot.used) = (symbol, Some(Instant::now()));
-        let keycode = slot.keycode;
         // Twice the same: a single symbol of a letter would get its capital as the second level.
-        self.connection.change_keyboard_mapping(1, keycode, 2, &[symbol, symbol])?;
-        Ok(self.tap(Stroke { keycode, shift: false })?)
+        self.connection.change_keyboard_mapping(1, slot.keycode, 2, &[symbol, symbol])?;
+        Ok(Act::Tap { keycode: slot.keycode, shift: None })
     }
 
-    fn tap(&mut self, stroke: Stroke) -> Result<(), ConnectionError> {
-        let shift = if stroke.shift { self.keymap.shift_key() } else { None };
+    fn tap(&self, keycode: Keycode, shift: Option<Keycode>) -> Result<(), ConnectionError> {
         if let Some(shift) = shift {
             self.press(shift)?;
         }
-        self.press(stroke.keycode)?;
-        self.fake(KEY_RELEASE_EVENT, stroke.keycode, 0, 0)?;
+        self.press(keycode)?;
+        self.fake(KEY_RELEASE_EVENT, keycode, 0, 0)?;
         if let Some(shift) = shift {
             self.fake(KEY_RELEASE_EVENT, shift, 0, 0)?;
         }
@@ -209,22 +214,20 @@ impl X11Hands {
         Ok(())
     }
 
-    fn carry_out(&mut self, event: InputEvent) -> Result<(), ReplyError> {
+    fn carry_out(&mut self, event: InputEvent) -> Result<(), ConnectionError> {
         match event {
-            InputEvent::Key { code, prefix, pressed } => self.key(prefix, code, pressed)?,
-            InputEvent::Unicode { unit, pressed: true } => self.unicode(unit)?,
-            // A character is typed in one go, so there is nothing to lift.
-            InputEvent::Unicode { pressed: false, .. } => {}
-            InputEvent::PointerMove { x, y } => self.point(x, y)?,
-            InputEvent::PointerMoveBy { dx, dy } => self.fake(MOTION_NOTIFY_EVENT, RELATIVE, dx, dy)?,
+            InputEvent::Key { code, prefix, pressed } => self.key(prefix, code, pressed),
+            // Typed by a tap when it went down; there is nothing to lift.
+            InputEvent::Unicode { .. } => Ok(()),
+            InputEvent::PointerMove { x, y } => self.point(x, y),
+            InputEvent::PointerMoveBy { dx, dy } => self.fake(MOTION_NOTIFY_EVENT, RELATIVE, dx, dy),
             InputEvent::Button { button, pressed, x, y } => {
                 self.point(x, y)?;
-                self.button(button_number(button), pressed)?;
+                self.button(button_number(button), pressed)
             }
-            InputEvent::Wheel { axis, units } => self.wheel(axis, units)?,
-            InputEvent::Locks { num, caps, .. } => self.locks(num, caps)?,
+            InputEvent::Wheel { axis, units } => self.wheel(axis, units),
+            InputEvent::Locks { num, caps, .. } => self.locks(num, caps),
         }
-        Ok(self.connection.flush()?)
     }
 
     /// The pool after the layout was read again: what still has our symbol stays, and every free keycode is in it.
@@ -249,25 +252,25 @@ impl X11Hands {
             }
         }
     }
-
-    /// When the next spare keycode may be bound anew; `None` when one is free.
-    fn next_binding(&self) -> Option<Instant> {
-        let used: Option<Vec<Instant>> = self.pool.iter().map(|slot| slot.used).collect();
-        used.and_then(|used| used.into_iter().min()).map(|oldest| oldest + REUSE)
-    }
 }
 
 impl Hands for X11Hands {
-    fn settle(&mut self, wanted: &dyn Fn() -> bool) {
+    fn prepare(&mut self, event: InputEvent, wanted: &dyn Fn() -> bool) -> Result<Act, InjectError> {
         self.take_events();
-        let Some(ready) = self.next_binding() else { return };
-        while Instant::now() < ready && wanted() {
-            std::thread::sleep(SLICE);
+        let InputEvent::Unicode { unit, pressed: true } = event else { return Ok(Act::Event(event)) };
+        match self.character(unit) {
+            Some(character) => self.type_with(character, wanted).map_err(gone),
+            None => Ok(Act::Nothing),
         }
     }
 
-    fn perform(&mut self, event: InputEvent) -> Result<(), InjectError> {
-        self.carry_out(event).map_err(gone)
+    fn perform(&mut self, act: Act) -> Result<(), InjectError> {
+        let done = match act {
+            Act::Event(event) => self.carry_out(event),
+            Act::Tap { keycode, shift } => self.tap(keycode, shift),
+            Act::Nothing => Ok(()),
+        };
+        done.and_then(|()| self.connection.flush()).map_err(gone)
     }
 
     fn release_all(&mut self) -> Result<usize, InjectError> {
