@@ -323,6 +323,7 @@ impl<'a> Session<'a> {
                     self.give_control_back().await?;
                 }
                 Order::End => {
+                    self.send(core::mem::take(&mut events)).await?;
                     self.give_control_back().await?;
                     return Ok(Step::End(EndReason::Asked));
                 }

@@ -1,92 +1,13 @@
 //! Who is dialled, who wins, and what the others get to hear: computers on loopback that speak TLS and no more.
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-mod computer;
-
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use computer::{Answer, Computer, Identity};
-use ra_expert::{EndReason, Face, Fingerprint, Options, Plan, Viewer, ViewerEvent};
-use ra_ticket::{
-    ConnectionString2, Endpoint, Header, Invitation, KeyHash, LinkSpeed, PassStub, Password, PublicKeyBlob, RcTicket,
-    SessionId, Ticket,
-};
+use ra_expert::{EndReason, Face, Options, Viewer};
+use ra_ticket::{Endpoint, PublicKeyBlob};
 
-/// Remembers what it was told; says yes or no to a key.
-#[derive(Default)]
-struct Witness {
-    events: Mutex<Vec<ViewerEvent>>,
-    asked: Mutex<Vec<Endpoint>>,
-    accepts: bool,
-}
-
-impl Face for Witness {
-    fn event(&self, event: &ViewerEvent) {
-        self.events.lock().unwrap().push(event.clone());
-    }
-
-    fn accept_key(&self, endpoint: &Endpoint, _: &Fingerprint) -> bool {
-        self.asked.lock().unwrap().push(endpoint.clone());
-        self.accepts
-    }
-}
-
-impl Witness {
-    fn tried(&self) -> Vec<Endpoint> {
-        let events = self.events.lock().unwrap();
-        let tried = events.iter().filter_map(|event| match event {
-            ViewerEvent::Trying { endpoint } => Some(endpoint.clone()),
-            _ => None,
-        });
-        tried.collect()
-    }
-
-    fn connected(&self) -> Option<Endpoint> {
-        self.events.lock().unwrap().iter().find_map(|event| match event {
-            ViewerEvent::Connected { endpoint } => Some(endpoint.clone()),
-            _ => None,
-        })
-    }
-}
-
-async fn run(plan: Plan, options: Options, witness: &Arc<Witness>) -> EndReason {
-    let viewer = Viewer::new(plan, options, Arc::clone(witness) as Arc<dyn Face>);
-    let reason = tokio::time::timeout(PATIENCE, viewer.run()).await.expect("an end");
-    assert_eq!(witness.events.lock().unwrap().last(), Some(&ViewerEvent::Ended { reason }));
-    reason
-}
-
-fn header() -> Header {
-    Header { user_name: "Kim Aalbers".into(), start: 1_767_225_600, length_minutes: 60, speed: LinkSpeed::Normal }
-}
-
-/// A ticket that names the certificate.
-fn by_certificate(endpoints: Vec<Endpoint>, certificate: &[u8]) -> Plan {
-    let password = Password::new("Tulip-4711").unwrap();
-    let string = ConnectionString2::new(KeyHash::from([1; 20]), SessionId::from_entropy(&[7; 48]), endpoints).unwrap();
-    let string = string.with_certificate(certificate.to_vec()).unwrap();
-    let ticket = Ticket::type2(&string, &password, PassStub::from_entropy(&[9; 32]));
-    let invitation = Invitation::issue(header(), ticket).unwrap();
-    Plan::open(&invitation, Some(&password)).unwrap()
-}
-
-/// A ticket of the first kind, which names a hash of the key.
-fn by_key_hash(endpoints: Vec<Endpoint>, hash: KeyHash) -> Plan {
-    let ticket = RcTicket::new(endpoints, SessionId::from_entropy(&[7; 48]), hash).unwrap();
-    let invitation = Invitation::issue(header(), Ticket::type1_without_password(ticket)).unwrap();
-    Plan::open(&invitation, None).unwrap()
-}
-
-/// A ticket that names nothing.
-fn by_nothing(endpoints: &[Endpoint]) -> Plan {
-    let list: Vec<String> = endpoints.iter().map(ToString::to_string).collect();
-    let text = format!(
-        r#"<UPLOADINFO TYPE="Escalated"><UPLOADDATA USERNAME="K" RCTICKET="65538,1,{},*,c2Vzc2lvbg==,*,*,*" RCTICKETENCRYPTED="0" DtStart="1" DtLength="1"/></UPLOADINFO>"#,
-        list.join(";")
-    );
-    Plan::open(&Invitation::parse(text.as_bytes()).unwrap(), None).unwrap()
-}
+use crate::computer::{Answer, Computer, Identity};
+use crate::witness::{PATIENCE, Witness, by_certificate, by_key_hash, by_nothing, run};
 
 #[tokio::test]
 async fn r041_the_right_key_wins_although_it_is_slower_and_the_wrong_one_hears_nothing() {
@@ -270,7 +191,5 @@ fn unused() -> Endpoint {
     listener.local_addr().unwrap().into()
 }
 
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// One call, in which not a byte came under TLS.
 const NOTHING: Vec<u8> = Vec::new();

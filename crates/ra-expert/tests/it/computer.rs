@@ -199,7 +199,7 @@ async fn receive(mut stream: TcpStream, acceptor: TlsAcceptor, answer: Answer, s
 }
 
 /// A server that shows its certificate, whether it has the key for it or not.
-fn server_config(identity: &Identity) -> ServerConfig {
+pub(crate) fn server_config(identity: &Identity) -> ServerConfig {
     #[derive(Debug)]
     struct Shows(Arc<CertifiedKey>);
     impl ResolvesServerCert for Shows {

@@ -1,0 +1,8 @@
+//! The viewer engine against computers of the test: first by key, then word by word.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod computer;
+mod dialling;
+mod novice;
+mod session;
+mod witness;
