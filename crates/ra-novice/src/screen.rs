@@ -213,7 +213,7 @@ impl Easel {
     /// Shows until told otherwise; returns the message that ended it, if that means something to the next.
     fn show(&mut self, show: Show) -> Option<ToScreen> {
         let mut showing = Showing::new(show);
-        showing.pending = vec![frame_size(self.capture.as_ref()).rect()];
+        showing.pending = everything();
         loop {
             loop {
                 match self.messages.try_recv() {
@@ -344,11 +344,12 @@ impl Showing {
             PeerWish::Graphics(news) => self.heard_graphics(news),
             PeerWish::WantsPictures(wants) => self.wants_pictures = wants,
             PeerWish::Repaint => {
-                if let Way::Pipeline { server, .. } = &mut self.way {
-                    server.repaint();
+                match &mut self.way {
+                    Way::Pipeline { server, .. } => server.repaint(),
+                    Way::Bitmaps(encoder) => encoder.repaint(),
+                    Way::Undecided { .. } => {}
                 }
-                // `frame` clips it to what there is.
-                self.pending = vec![Rect::new(0, 0, u16::MAX, u16::MAX)];
+                self.pending = everything();
             }
             PeerWish::Shown(frame) => {
                 if let Way::Bitmaps(encoder) = &mut self.way {
@@ -377,7 +378,13 @@ impl Showing {
             (FromGraphics::Message(_), None) | (FromGraphics::Closed, _) => return,
         };
         match answers {
-            Ok((channel, answers)) => self.queue_graphics(channel, answers),
+            Ok((channel, answers)) => {
+                if !answers.is_empty() {
+                    // Agreeing on capabilities, for the first time or anew, leaves the expert with nothing to show.
+                    self.pending = everything();
+                }
+                self.queue_graphics(channel, answers);
+            }
             Err(error) => {
                 tracing::debug!(%error, "the graphics channel is of no use");
                 self.fall_back();
@@ -398,7 +405,7 @@ impl Showing {
 
     fn fall_back(&mut self) {
         self.way = Way::Bitmaps(Box::new(BitmapEncoder::new(self.show.client.bitmap)));
-        self.pending = vec![Rect::new(0, 0, u16::MAX, u16::MAX)];
+        self.pending = everything();
     }
 
     fn can_paint(&self) -> bool {
@@ -509,6 +516,11 @@ impl Showing {
         };
         silent.into_iter().chain(undecided).min()
     }
+}
+
+/// The whole picture, whatever its size; a frame clips it to what there is.
+fn everything() -> Vec<Rect> {
+    vec![Rect::new(0, 0, u16::MAX, u16::MAX)]
 }
 
 fn packed(size: ra_desktop::Size) -> u32 {
