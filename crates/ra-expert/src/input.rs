@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ra_session::{Button, InputEvent, Prefix};
 use tokio::sync::Notify;
+use zeroize::Zeroizing;
 
 /// The window's end: hands keys, pointer and wishes to the engine without ever waiting.
 ///
@@ -26,11 +27,13 @@ struct Pending {
     orders: VecDeque<Order>,
 }
 
-/// One thing to do for the engine.
-#[derive(Clone, Debug)]
+/// One thing to do for the engine. Never printed: it may hold what somebody types.
+#[derive(Clone)]
 pub(crate) enum Order {
     /// Pass this on, if the expert controls.
     Input(InputEvent),
+    /// Type this, if the expert controls.
+    Type(Zeroizing<String>),
     /// Lift what is held: the window lost the focus.
     LiftAll,
     /// Ask the novice for control.
@@ -61,9 +64,9 @@ impl Controls {
         self.shared.woken.notify_one();
     }
 
-    /// Types a text.
+    /// Types a text: characters as such, line feeds and tabulators as the keys that they are.
     pub fn type_text(&self, text: &str) {
-        typed(text).into_iter().for_each(|event| self.send(event));
+        self.order(Order::Type(Zeroizing::new(text.to_owned())));
     }
 
     /// Lifts every key and button that is held: the window lost the focus.
@@ -96,7 +99,7 @@ impl Controls {
 
     /// Forgets input, not wishes: nothing typed under one yes may arrive under the next.
     pub(crate) fn forget_input(&self) {
-        self.pending().orders.retain(|order| !matches!(order, Order::Input(_)));
+        self.pending().orders.retain(|order| !matches!(order, Order::Input(_) | Order::Type(_)));
     }
 
     fn order(&self, order: Order) {
@@ -122,7 +125,7 @@ impl fmt::Debug for Controls {
 }
 
 fn same_wish(a: &Order, b: &Order) -> bool {
-    !matches!(a, Order::Input(_)) && core::mem::discriminant(a) == core::mem::discriminant(b)
+    !matches!(a, Order::Input(_) | Order::Type(_)) && core::mem::discriminant(a) == core::mem::discriminant(b)
 }
 
 /// Keys and buttons that are down on the novice's side because we said so.

@@ -312,6 +312,12 @@ impl<'a> Session<'a> {
         for order in self.controls.take() {
             match order {
                 Order::Input(event) => events.push(event),
+                Order::Type(text) => {
+                    self.send(core::mem::take(&mut events)).await?;
+                    if self.expert.permit().is_some() && self.typing.len() < MAX_TYPING {
+                        self.typing.extend(typed(&text));
+                    }
+                }
                 Order::LiftAll => {
                     self.send(core::mem::take(&mut events)).await?;
                     let lifted = self.held.lift();
@@ -496,5 +502,7 @@ const REACTIVATION: Duration = Duration::from_secs(30);
 const WRITE: Duration = Duration::from_secs(30);
 /// Leaving is not worth waiting for.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// Events of a text that wait to be typed when another one is taken on.
+const MAX_TYPING: usize = 1 << 20;
 /// Input events in one fast-path frame; the short form of its header counts up to 15.
 const EVENTS_A_FRAME: usize = 15;
