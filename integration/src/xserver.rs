@@ -132,7 +132,8 @@ impl XServer {
     pub fn picture(&self, scratch: &Path) -> Result<Picture, Failure> {
         let file = scratch.join(format!("screen{}.png", self.display.replace(':', "-")));
         let target = format!("png24:{}", file.display());
-        self.tool("import", &["-window", "root", "-silent", &target])?;
+        // Read once and thrown away: not worth compressing.
+        self.tool("import", &["-window", "root", "-silent", "-quality", "1", &target])?;
         Picture::read(&file)
     }
 }

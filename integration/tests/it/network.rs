@@ -28,8 +28,6 @@ fn an_expert_who_dies_leaves_a_host_that_can_be_helped_again() -> Outcome {
         seen.events.iter().any(|e| ["lost", "ended"].contains(&e.name())).then_some(())
     })?;
     let mut next = session.stage.expert_called("next").opens(&session.stage.invitation()).start()?;
-    session.novice.wait_event("consent_asked")?; // about the first expert
-    session.novice.wait_event("consent_asked")?; // the first expert's control
     session.novice.says("y", "view")?;
     next.wait_event("first_frame")?;
     assert!(!next.has_seen("controlling"), "control is not inherited: {}", next.report());
