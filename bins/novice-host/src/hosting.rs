@@ -118,6 +118,10 @@ impl Seated {
         let terminal = Terminal::open(look(), on_key)
             .ok_or_else(|| Failure::other("the terminal cannot be used, so nobody could be asked"))?;
         tell::share(terminal.screen());
+        if let Some(word) = desktop.demo_word() {
+            // So that whoever tries things out can tell this picture from that of another run.
+            tell::aside(&format!("This is the demo desktop: the word of this run is {word}."));
+        }
         Ok(Self { terminal, desktop, ports, keys })
     }
 }
@@ -171,11 +175,15 @@ impl Hosting {
         }
         drop(terminal);
         match end? {
-            HostEnd::Stopped => teller.say("Stopped. Nobody can connect with this any more."),
-            HostEnd::NoTicketLeft => teller.say("No invitation is open any more."),
+            HostEnd::Stopped if when_stopped == WhenStopped::KeepTickets => {
+                teller.say("Stopped. Nobody can connect now; the invitations stay open for the next time.");
+            }
+            HostEnd::Stopped => teller.say("Stopped. Nobody can connect with this invitation any more."),
+            HostEnd::NoTicketLeft => teller.say("No invitation is open any more, so there is nobody to wait for."),
             HostEnd::DesktopLost => return Err(Failure::other("the desktop cannot be shown any more")),
-            #[allow(unreachable_patterns, reason = "the engine may learn to end for other reasons")]
-            _ => {}
+            HostEnd::BrokenDown => {
+                return Err(Failure::other("this program found a fault in itself and has stopped sharing the desktop"));
+            }
         }
         Ok(())
     }

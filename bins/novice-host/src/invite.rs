@@ -98,7 +98,7 @@ fn host(
     // The announcement comes once the port is open: who reads it may connect at once.
     let announcement = {
         let (teller, event) = (teller.clone(), event(invited));
-        let (text, password) = (in_words(invited), generated.then(|| tell_password(invited)));
+        let (text, password) = (in_words(invited, "press q or Ctrl-C here"), generated.then(|| tell_password(invited)));
         move || {
             teller.event("invited", event);
             teller.say(&text);
@@ -169,7 +169,7 @@ fn first_line(file: &Path) -> Result<zeroize::Zeroizing<String>, Failure> {
 
 fn announce(invited: &Invited, teller: &Teller) {
     teller.event("invited", event(invited));
-    teller.say(&in_words(invited));
+    teller.say(&in_words(invited, &format!("use `novice-host tickets expire {}`", invited.ticket.id)));
 }
 
 /// The event `invited`. Source: cli.md.
@@ -182,7 +182,7 @@ fn event(invited: &Invited) -> Value {
     })
 }
 
-fn in_words(invited: &Invited) -> String {
+fn in_words(invited: &Invited, to_end: &str) -> String {
     let until = words::local(words::at(invited.ticket.expires().0), SystemTime::now());
     let send = if invited.password.is_some() {
         "Send this file to the person who should help you, and tell them the password by another way, best by phone."
@@ -190,7 +190,7 @@ fn in_words(invited: &Invited) -> String {
         "Send this file to the person who should help you. It has no password: whoever gets it can ask to see your desktop."
     };
     format!(
-        "Your invitation: {}\n  {send}\n  It can be used until {until}. To end it earlier, press q or Ctrl-C here.\n  \
+        "Your invitation: {}\n  {send}\n  It can be used until {until}. To end it earlier, {to_end}.\n  \
          Nobody sees anything before you have said yes.",
         invited.file.display()
     )

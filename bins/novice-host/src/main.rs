@@ -9,6 +9,7 @@ mod cli;
 mod failure;
 mod hosting;
 mod invite;
+mod log;
 mod policy;
 mod port_holder;
 mod prompt;
@@ -22,14 +23,13 @@ use std::time::SystemTime;
 
 use clap::Parser as _;
 use ra_session::UnixTime;
-use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Cli, Command, Common, LogFormat};
-use crate::tell::{LogLine, Teller};
+use crate::cli::{Cli, Command};
+use crate::tell::Teller;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging(&cli.common);
+    log::start(&cli.common);
     let teller = Teller::new(cli.common.json);
     let outcome = match &cli.command {
         None => ask::step_by_step().and_then(|wish| invite::run(&wish, &teller)),
@@ -48,29 +48,4 @@ fn main() -> ExitCode {
 pub(crate) fn now() -> UnixTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     UnixTime(since.map_or(0, |since| since.as_secs()))
-}
-
-/// Logs go to standard error, around the live line of the terminal.
-///
-/// What belongs into the audit log stays out of it whatever is asked for: connections that were refused because of
-/// their ticket or of policy are nobody's business at this screen (R31).
-fn start_logging(common: &Common) {
-    let level = match (common.quiet, common.verbose) {
-        (true, _) => "error",
-        (_, 0) => "warn",
-        (_, 1) => "info",
-        (_, 2) => "debug",
-        _ => "trace",
-    };
-    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    if let Ok(silent) = "audit=off".parse() {
-        filter = filter.add_directive(silent);
-    }
-    let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        && rustix::termios::isatty(rustix::stdio::stderr());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| LogLine);
-    match common.log_format {
-        LogFormat::Text => log.with_ansi(colours).init(),
-        LogFormat::Json => log.json().init(),
-    }
 }

@@ -62,6 +62,12 @@ impl Teller {
     }
 }
 
+/// Says something beside the matter, on standard error.
+pub(crate) fn aside(text: &str) {
+    // Nobody misses it where standard error is closed.
+    let _ = LogLine.write_all(format!("{text}\n").as_bytes());
+}
+
 /// One line for standard error's log, printed around the live line.
 #[derive(Debug)]
 pub(crate) struct LogLine;
@@ -78,7 +84,7 @@ impl io::Write for LogLine {
     }
 }
 
-/// One line of JSON: `event` and `time` first, then what belongs to it.
+/// One line of JSON: `event`, `time`, and what belongs to it.
 fn object(name: &str, fields: Value, now: SystemTime) -> Value {
     let mut object = Map::new();
     object.insert("event".to_owned(), name.into());

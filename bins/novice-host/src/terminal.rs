@@ -113,6 +113,9 @@ impl Drop for Terminal {
         }
         let mut state = self.shared.lock();
         self.shared.rub_out(&mut state);
+        // Handles outlive the terminal; nothing they do may draw on a screen that belongs to the shell again.
+        state.status.clear();
+        state.gone = true;
         self.shared.restore();
     }
 }
