@@ -15,6 +15,7 @@ mod typing;
 #[cfg(feature = "window")]
 mod window;
 
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -51,7 +52,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let status = failure.exit_status();
-            eprintln!("{:?}", miette::Report::new(failure));
+            // Somebody who closed standard error does not want to know.
+            let _ = writeln!(io::stderr(), "{:?}", miette::Report::new(failure));
             ExitCode::from(status)
         }
     }
@@ -142,8 +144,10 @@ fn in_window(
     types_standard_input(&options, &viewer)?;
     let (picture, controls) = (viewer.picture(), viewer.controls());
     let engine = engine::start(viewer, signals, screenshot)?;
-    window.run(picture, controls)?;
-    engine::finish(engine)
+    let shown = window.run(picture, controls);
+    // Even without a window the session ends in good order first.
+    let reason = engine::finish(engine)?;
+    shown.map(|()| reason)
 }
 
 #[cfg(not(feature = "window"))]

@@ -1,18 +1,17 @@
 //! From a file name to a plan: read the file, find the password, ask the questions that come before a connection.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use miette::{NamedSource, SourceSpan};
 use ra_expert::{OpenError, Plan};
 use ra_ticket::{Invitation, InvitationError, MAX_FILE_BYTES, Password};
-use zeroize::Zeroizing;
 
 use crate::cli::PasswordSource;
 use crate::failure::Failure;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, read_line};
 
 /// Reads an invitation.
 pub(crate) fn invitation(path: &Path) -> Result<Invitation, Failure> {
@@ -68,16 +67,8 @@ pub(crate) fn given_password(source: &PasswordSource) -> Result<Option<Password>
         (None, Some(number)) => format!("/proc/self/fd/{number}").into(),
         (None, None) => return Ok(None),
     };
-    let line = first_line(&path).map_err(Failure::PasswordSource)?;
+    let line = File::open(&path).and_then(read_line).map_err(Failure::PasswordSource)?;
     password(&line).map(Some)
-}
-
-fn first_line(path: &Path) -> io::Result<Zeroizing<String>> {
-    let mut line = Zeroizing::new(String::with_capacity(MAX_LINE));
-    BufReader::with_capacity(MAX_LINE, File::open(path)?.take(MAX_LINE as u64)).read_line(&mut line)?;
-    let end = line.trim_end_matches(['\r', '\n']).len();
-    line.truncate(end);
-    Ok(line)
 }
 
 fn password(text: &str) -> Result<Password, Failure> {
@@ -121,5 +112,3 @@ pub(crate) fn unusable(error: OpenError) -> Failure {
 
 /// Attempts at a password on the terminal.
 const ATTEMPTS: u32 = 3;
-/// Bytes of a password line: 128 characters of four bytes, and room for a line end.
-const MAX_LINE: usize = 1024;

@@ -29,7 +29,6 @@ impl Report {
                     "name": message.name(),
                     "password_needed": password_needed,
                     "expires": message.expires_utc(),
-                    "expired": message.is_expired(),
                     "endpoints": endpoints,
                 }),
             );

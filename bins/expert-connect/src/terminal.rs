@@ -1,7 +1,7 @@
 //! The person at the terminal: questions on `/dev/tty`, so that standard output stays what it is.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -42,16 +42,27 @@ impl Terminal {
     }
 
     fn line(&mut self) -> io::Result<Zeroizing<String>> {
-        // A line of a terminal is 4095 bytes at most; reserved at once, so that no copy of a password stays behind.
-        let mut line = Zeroizing::new(String::with_capacity(LINE));
-        let read = BufReader::with_capacity(LINE, &self.tty).read_line(&mut line)?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let end = line.trim_end_matches(['\r', '\n']).len();
-        line.truncate(end);
-        Ok(line)
+        read_line(&self.tty)
     }
+}
+
+/// Reads one line without its end, and not a byte beyond it. No buffer that is not wiped ever holds it.
+pub(crate) fn read_line(mut from: impl io::Read) -> io::Result<Zeroizing<String>> {
+    // Reserved at once: a buffer that grows leaves copies behind.
+    let mut line = Zeroizing::new(Vec::with_capacity(LINE));
+    let mut byte = Zeroizing::new([0]);
+    while line.len() < LINE {
+        match from.read(&mut byte[..]) {
+            Ok(0) if line.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(0) => break,
+            Ok(_) if byte[0] == b'\n' => break,
+            Ok(_) => line.push(byte[0]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let text = core::str::from_utf8(&line).map_err(io::Error::other)?;
+    Ok(Zeroizing::new(text.trim_end_matches('\r').to_owned()))
 }
 
 /// Switches the echo off for as long as it lives; a signal restores it too.
@@ -88,5 +99,22 @@ fn changed() -> std::sync::MutexGuard<'static, Option<(File, Termios)>> {
     CHANGED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The longest line that a terminal gives out in canonical mode, and its end.
+/// The longest line that a terminal gives out in canonical mode, and far more than a password has.
 const LINE: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_without_its_end_and_nothing_is_read_beyond_it() {
+        let mut from = io::Cursor::new(b"Tulip-4711\r\nmore".to_vec());
+        assert_eq!(read_line(&mut from).unwrap().as_str(), "Tulip-4711");
+        assert_eq!(from.position(), 12);
+        assert_eq!(read_line(&mut from).unwrap().as_str(), "more");
+        assert_eq!(read_line(&mut from).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert!(read_line(io::repeat(b'x')).unwrap().len() <= LINE);
+    }
+}

@@ -7,8 +7,7 @@ mod keys;
 mod shown;
 mod view;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ra_expert::{Axis, Button, Controls, Cursor, Face, Fingerprint, InputEvent, Picture, ViewerEvent};
 use ra_ticket::Endpoint;
@@ -27,7 +26,7 @@ use crate::{Headless, window::shown::Shown};
 /// The window system is there; a window is only opened when there is something to see.
 pub(crate) struct Window {
     event_loop: EventLoop<Nudge>,
-    nudged: Arc<AtomicBool>,
+    news: Arc<Mutex<News>>,
     novice: String,
     scale: Scale,
     fullscreen: bool,
@@ -37,10 +36,19 @@ pub(crate) struct Window {
 #[derive(Debug)]
 enum Nudge {
     Event(ViewerEvent),
-    Cursor(Cursor),
-    Picture,
+    /// There are [`News`].
+    Look,
     /// The engine is gone, with or without a last word.
     Gone,
+}
+
+/// What has changed since the window looked last. It holds the newest of each, so it cannot grow.
+#[derive(Default)]
+struct News {
+    /// A nudge is on its way.
+    nudged: bool,
+    shape: Option<Cursor>,
+    place: Option<Cursor>,
 }
 
 impl Window {
@@ -48,13 +56,13 @@ impl Window {
     pub(crate) fn open(novice: String, options: &Connect) -> Result<Self, Failure> {
         let event_loop = EventLoop::with_user_event().build().map_err(|error| Failure::NoWindow(error.to_string()))?;
         event_loop.set_control_flow(ControlFlow::Wait);
-        Ok(Self { event_loop, nudged: Arc::default(), novice, scale: options.scale, fullscreen: options.fullscreen })
+        Ok(Self { event_loop, news: Arc::default(), novice, scale: options.scale, fullscreen: options.fullscreen })
     }
 
     /// The face that the engine sees: prints as without a window, and nudges this one.
     pub(crate) fn face(&self, printer: Headless) -> WindowFace {
         let proxy = Mutex::new(self.event_loop.create_proxy());
-        WindowFace { printer, proxy, nudged: Arc::clone(&self.nudged) }
+        WindowFace { printer, proxy, news: Arc::clone(&self.news) }
     }
 
     /// Shows the session until it ends.
@@ -62,7 +70,8 @@ impl Window {
         let mut desk = Desk {
             picture,
             controls,
-            nudged: self.nudged,
+            news: self.news,
+            cursor: News::default(),
             novice: self.novice,
             scale: self.scale,
             fullscreen: self.fullscreen,
@@ -83,7 +92,7 @@ impl Window {
 pub(crate) struct WindowFace {
     printer: Headless,
     proxy: Mutex<EventLoopProxy<Nudge>>,
-    nudged: Arc<AtomicBool>,
+    news: Arc<Mutex<News>>,
 }
 
 impl WindowFace {
@@ -91,6 +100,30 @@ impl WindowFace {
         // A window that is gone has ended the session already.
         let _ = self.proxy.lock().unwrap_or_else(PoisonError::into_inner).send_event(nudge);
     }
+}
+
+impl WindowFace {
+    fn tell(&self, write: impl FnOnce(&mut News)) {
+        let mut news = lock(&self.news);
+        write(&mut news);
+        if !core::mem::replace(&mut news.nudged, true) {
+            drop(news);
+            self.nudge(Nudge::Look);
+        }
+    }
+}
+
+impl News {
+    fn take_in(&mut self, cursor: Cursor) {
+        match cursor {
+            Cursor::Position { .. } => self.place = Some(cursor),
+            _ => self.shape = Some(cursor),
+        }
+    }
+}
+
+fn lock(news: &Mutex<News>) -> MutexGuard<'_, News> {
+    news.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for WindowFace {
@@ -106,13 +139,11 @@ impl Face for WindowFace {
     }
 
     fn picture_changed(&self) {
-        if !self.nudged.swap(true, Ordering::AcqRel) {
-            self.nudge(Nudge::Picture);
-        }
+        self.tell(|_| {});
     }
 
     fn cursor(&self, cursor: Cursor) {
-        self.nudge(Nudge::Cursor(cursor));
+        self.tell(|news| news.take_in(cursor));
     }
 
     fn accept_key(&self, endpoint: &Endpoint, key: &Fingerprint) -> bool {
@@ -132,7 +163,9 @@ enum Standing {
 struct Desk {
     picture: Picture,
     controls: Controls,
-    nudged: Arc<AtomicBool>,
+    news: Arc<Mutex<News>>,
+    /// The novice's pointer, as far as the window does not show it yet.
+    cursor: News,
     novice: String,
     scale: Scale,
     fullscreen: bool,
@@ -152,14 +185,11 @@ impl ApplicationHandler<Nudge> for Desk {
 
     fn user_event(&mut self, event_loop: &ActiveEventLoop, nudge: Nudge) {
         match nudge {
-            Nudge::Picture => {
-                self.nudged.store(false, Ordering::Release);
+            Nudge::Look => {
+                let news = core::mem::take(&mut *lock(&self.news));
+                news.shape.into_iter().chain(news.place).for_each(|cursor| self.cursor.take_in(cursor));
                 self.show_damage(event_loop);
-            }
-            Nudge::Cursor(cursor) => {
-                if let Some(shown) = &mut self.shown {
-                    shown.set_cursor(event_loop, cursor, &self.picture);
-                }
+                self.show_cursor(event_loop);
             }
             Nudge::Event(event) => self.hear(event_loop, &event),
             Nudge::Gone => event_loop.exit(),
@@ -211,7 +241,10 @@ impl Desk {
         let title = self.title();
         match &mut self.shown {
             Some(shown) => shown.set_standing(&title, controlling, &self.picture),
-            None => self.show_damage(event_loop),
+            None => {
+                self.show_damage(event_loop);
+                self.show_cursor(event_loop);
+            }
         }
     }
 
@@ -233,6 +266,14 @@ impl Desk {
             }
         }
         self.draw(event_loop, Shown::draw_damage);
+    }
+
+    fn show_cursor(&mut self, event_loop: &ActiveEventLoop) {
+        let Some(shown) = &mut self.shown else { return };
+        let News { shape, place, .. } = core::mem::take(&mut self.cursor);
+        for cursor in shape.into_iter().chain(place) {
+            shown.set_cursor(event_loop, cursor, &self.picture);
+        }
     }
 
     fn draw(&mut self, event_loop: &ActiveEventLoop, draw: impl FnOnce(&mut Shown, &Picture) -> Result<(), String>) {

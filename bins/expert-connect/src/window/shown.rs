@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::rc::Rc;
 
-use ra_expert::{Canvas, Cursor, CursorShape, Picture};
+use ra_expert::{Cursor, CursorShape, Picture};
 use softbuffer::{Context, Surface};
 use winit::dpi::{PhysicalPosition, PhysicalSize};
 use winit::event_loop::ActiveEventLoop;
@@ -156,12 +156,7 @@ impl Shown {
             }
             return self.draw_everything(picture);
         }
-        let mut areas: Vec<Area> = damage.iter().filter_map(|&rect| self.view.area_of(rect)).collect();
-        if let Some(sprite) = self.sprite_area()
-            && areas.iter().any(|area| area.touches(sprite))
-        {
-            areas.push(sprite);
-        }
+        let areas = damage.iter().filter_map(|&rect| self.view.area_of(rect)).collect();
         self.draw_areas(picture, areas)
     }
 
@@ -173,19 +168,22 @@ impl Shown {
         let view = self.view;
         let sprite = self.sprite_area();
         let mut buffer = self.surface.buffer_mut().map_err(|error| error.to_string())?;
-        let paint = match buffer.age() {
+        let mut paint = match buffer.age() {
             1 => areas.clone(),
             2 => areas.iter().chain(&self.last).copied().collect(),
             _ => vec![view.everything()],
         };
         let everything = paint.first() == Some(&view.everything());
+        // The pointer is mixed into fresh pixels only: mixed in twice it would grow darker.
+        let sprite = sprite.filter(|sprite| paint.iter().any(|area| area.touches(*sprite)));
+        paint.extend(sprite);
         {
             let canvas = picture.lock();
             for &area in &paint {
                 view.paint(area, &canvas, &mut buffer);
             }
             if let Some(area) = sprite {
-                draw_sprite(&self.sprite, &view, area, self.size.0, &canvas, &mut buffer);
+                draw_sprite(&self.sprite, &view, area, self.size.0, &mut buffer);
             }
         }
         let damage: Vec<softbuffer::Rect> = paint.iter().filter_map(|area| area.to_softbuffer()).collect();
@@ -242,14 +240,12 @@ impl Area {
     }
 }
 
-fn draw_sprite(sprite: &Sprite, view: &View, area: Area, stride: u32, canvas: &Canvas, buffer: &mut [u32]) {
+fn draw_sprite(sprite: &Sprite, view: &View, area: Area, stride: u32, buffer: &mut [u32]) {
     for y in area.y..area.y + area.height {
         for x in area.x..area.x + area.width {
             let Some((column, row)) = view.desktop_at(f64::from(x), f64::from(y)) else { continue };
             let place = y as usize * stride as usize + x as usize;
-            if canvas.row(row).get(usize::from(column)).is_some()
-                && let Some(pixel) = buffer.get_mut(place)
-            {
+            if let Some(pixel) = buffer.get_mut(place) {
                 *pixel = sprite.over(column, row, *pixel);
             }
         }

@@ -130,10 +130,9 @@ async fn sequence(
 pub(crate) fn broken(error: ConnectorError) -> WireError {
     let mut cause: Option<&(dyn core::error::Error + 'static)> = Some(&error);
     while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<std::io::Error>()
-            && io.kind() != std::io::ErrorKind::Other
-        {
-            return WireError::Gone(io.kind().into());
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            let kind = std::io::Error::from(io.kind());
+            return if io.kind() == std::io::ErrorKind::Other { WireError::protocol(io) } else { kind.into() };
         }
         cause = error.source();
     }

@@ -18,7 +18,7 @@ pub(crate) const MAX_SIDE: u16 = 8192;
 pub(crate) enum WireError {
     /// The connection is gone.
     #[error("the connection is gone")]
-    Gone(#[from] std::io::Error),
+    Gone(#[source] std::io::Error),
     /// A frame that cannot be understood, or that must not come.
     #[error("protocol: {0}")]
     Protocol(String),
@@ -30,6 +30,16 @@ pub(crate) enum WireError {
 impl WireError {
     pub(crate) fn protocol(what: impl core::fmt::Display) -> Self {
         Self::Protocol(what.to_string())
+    }
+}
+
+impl From<std::io::Error> for WireError {
+    /// What cannot be read as a frame, and what TLS refuses, comes as an I/O error too.
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::Other | std::io::ErrorKind::InvalidData => Self::protocol(error),
+            _ => Self::Gone(error),
+        }
     }
 }
 
