@@ -38,6 +38,7 @@ pub(crate) enum Failure {
     NoTerminal { missing: &'static str },
     #[error("cannot read the password")]
     PasswordSource(#[source] io::Error),
+    #[cfg(feature = "window")]
     #[error("no window can be opened: {0}")]
     #[diagnostic(help("without a screen, use --no-window"))]
     NoWindow(String),
@@ -71,11 +72,9 @@ impl Failure {
             | Self::Plan(_) => 65,
             Self::CannotWrite { .. } => 73,
             Self::Ended(reason) => reason.exit_status(),
-            Self::Unreadable { .. }
-            | Self::NoTerminal { .. }
-            | Self::PasswordSource(_)
-            | Self::NoWindow(_)
-            | Self::Engine(_) => 1,
+            Self::Unreadable { .. } | Self::NoTerminal { .. } | Self::PasswordSource(_) | Self::Engine(_) => 1,
+            #[cfg(feature = "window")]
+            Self::NoWindow(_) => 1,
             #[cfg(not(feature = "window"))]
             Self::WindowNotBuilt => 1,
         }
