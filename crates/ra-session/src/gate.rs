@@ -35,8 +35,8 @@ pub struct Gate<K> {
 
 /// A value that was made while a gate was open; only that gate, in that very epoch, gives it out again.
 ///
-/// There is no other way to the value, so an injector that takes `Stamped<Input, InputEvent>` cannot be handed an
-/// event that nobody permitted.
+/// An injector that takes `Stamped<Input, InputEvent>` cannot be handed an event that nobody permitted, and what it
+/// prepares by way of [`Stamped::map`] stays under the same epoch until the gate gives it out.
 pub struct Stamped<K, T> {
     value: T,
     epoch: NonZeroU64,
