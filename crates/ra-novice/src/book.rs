@@ -3,11 +3,11 @@
 //! Every change is on disk before anybody is told of it.
 
 use ra_session::UnixTime;
-use ra_session::invitations::{EndCause, Invitations, Judgement, Source, Status, Ticket, TicketId};
-use ra_ticket::{Challenge, PassStub, Redeemed, SessionId};
+use ra_session::invitations::{EndCause, Invitations, Judgement, Source, Status, TicketId};
+use ra_ticket::{Redeemed, SessionId};
 
 use crate::event::TicketEndCause;
-use crate::store::{Store, StoreError, TicketRow};
+use crate::store::{Store, StoreError};
 
 /// Which tickets a host serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,23 +154,13 @@ fn read(store: &mut Store, scope: &Scope, now: UnixTime) -> Result<Invitations, 
         Scope::One(id) => row.id == *id,
         Scope::All => true,
     });
-    Ok(Invitations::new(rows.filter_map(ticket).collect()))
-}
-
-/// A row whose challenge cannot be read is damaged; it redeems nothing.
-fn ticket(row: TicketRow) -> Option<Ticket> {
-    let expires = row.expires();
-    Some(Ticket {
-        id: row.id,
-        session_id: row.session_id,
-        challenge: Challenge::from_stored(row.challenge.as_ref()?)?,
-        pass_stub: row.pass_stub.as_deref().and_then(|stub| PassStub::parse(stub).ok()),
-        issued: row.start,
-        expires,
-        view_only: row.view_only,
-        status: row.status,
-        guard: row.guard,
-    })
+    let tickets = rows.filter_map(|row| {
+        // A damaged row redeems nothing, and does not take the others with it.
+        row.to_ticket()
+            .inspect_err(|error| tracing::error!(ticket = %row.id, %error, "a ticket cannot be used"))
+            .ok()?
+    });
+    Ok(Invitations::new(tickets.collect()))
 }
 
 fn end_cause(status: Option<Status>) -> TicketEndCause {

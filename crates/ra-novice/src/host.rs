@@ -230,13 +230,13 @@ impl Host {
             origin: Instant::now(),
             idle: tokio::sync::Notify::new(),
         });
+        shared.show(&Status::Waiting);
         let mut listening = Vec::new();
         for port in options.ports {
             let (addr, listener) = port.listen()?;
             shared.report(HostEvent::Listening { addr });
             listening.push(tokio::task::spawn_local(listen::let_in(Rc::clone(&shared), listener)));
         }
-        shared.show(&Status::Waiting);
 
         let end = shared.wait(&mut commands).await;
 

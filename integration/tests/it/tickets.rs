@@ -40,6 +40,7 @@ fn serve(stage: &Stage) -> Result<Person, Failure> {
 
 /// The expert tries, gets nothing and is not told why; the novice's side shows nothing at all.
 fn refused_in_silence(stage: &Stage, novice: &Person, file: &Path, zone: &str) -> Outcome {
+    novice.until("the line that it waits", |seen| seen.terminal.contains("Waiting").then_some(()))?;
     let before = novice.process().look(|seen| (seen.events.len(), seen.terminal.clone(), seen.out.clone()));
     let mut expert = stage.expert_called("expert").opens(file).env("TZ", zone).start()?;
     assert_eq!(expert.exit_code()?, Some(69), "{}", expert.report());
