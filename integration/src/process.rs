@@ -225,7 +225,10 @@ impl Process {
     }
 
     fn take_output(&mut self) -> Output {
-        std::mem::take(&mut *self.shared.lock())
+        let mut output = self.shared.lock();
+        let exit = output.exit;
+        // That it has ended stays known, or nobody would stop waiting for it.
+        std::mem::replace(&mut *output, Output { exit, ..Output::default() })
     }
 
     /// Reads a stream to its end on a thread of its own.

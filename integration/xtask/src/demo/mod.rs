@@ -60,6 +60,8 @@ struct Play<'a> {
     expert: Expert,
     novice: Person,
     shared: Shared,
+    /// How much of the novice's terminal was shown already.
+    shown: usize,
     _stage: Stage,
 }
 
@@ -93,7 +95,8 @@ impl<'a> Play<'a> {
         expert.type_line("y")?;
         expert.until("a question for the password", |seen| seen.terminal.contains("Password of").then_some(()))?;
         expert.type_line(&password)?;
-        Ok(Self { voice, pictures, dice, expert, novice, shared, _stage: stage })
+        let shown = novice.terminal().len();
+        Ok(Self { voice, pictures, dice, expert, novice, shared, shown, _stage: stage })
     }
 
     /// The first yes, and the picture; returns the word that the expert reads in it.
@@ -172,8 +175,14 @@ impl<'a> Play<'a> {
     }
 
     /// Shows the question and has it answered, by Kim or by whoever watches.
-    fn answer(&self, name: Option<&str>, yes: &str) -> Done {
-        self.voice.terminal(&last_question(&self.novice.terminal()));
+    fn answer(&mut self, name: Option<&str>, yes: &str) -> Done {
+        let shown = self.shown;
+        let terminal = self.novice.until("a question on the novice's terminal", |seen| {
+            let new = seen.terminal.get(shown..)?;
+            new.contains('?').then(|| seen.terminal.clone())
+        })?;
+        self.shown = terminal.len();
+        self.voice.terminal(&last_question(&terminal));
         let line = self.voice.ask(&format!("{} waits for an answer. y or n? ", word_or(name)));
         match &line {
             Some(line) => self.novice.type_line(line)?,
