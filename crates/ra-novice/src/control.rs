@@ -386,7 +386,8 @@ impl Server {
         if !may_control(peer.as_raw(), rustix::process::geteuid().as_raw()) {
             tracing::warn!(uid = peer.as_raw(), "another user called the control socket");
             let message = "only the owner of the tickets and the administrator may do this".to_owned();
-            return send(&stream, &Reply::Failed { message });
+            send(&stream, &Reply::Failed { message })?;
+            return hear_out(&stream);
         }
         let mut reader = BufReader::new(&stream);
         for _ in 0..MOST_REQUESTS {
@@ -415,6 +416,20 @@ impl Server {
         }
         reply.unwrap_or_else(|error| Reply::Failed { message: error.to_string() })
     }
+}
+
+/// Reads what a caller that was turned away has sent, a little and for a moment: a socket that is closed with something
+/// unread in it takes the answer back.
+fn hear_out(mut stream: &UnixStream) -> io::Result<()> {
+    stream.shutdown(std::net::Shutdown::Write)?;
+    stream.set_read_timeout(Some(HEAR_OUT))?;
+    let mut unread = [0; 1024];
+    for _ in 0..HEARD_OUT {
+        if stream.read(&mut unread)? == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 
 impl Listening {
@@ -504,6 +519,9 @@ pub const TICK: Duration = Duration::from_secs(1);
 
 /// How long one caller may hold the socket: commands ask once and go.
 const CALL: Duration = Duration::from_secs(2);
+/// How long somebody who was turned away may take to hear so, and how often they are listened to meanwhile.
+const HEAR_OUT: Duration = Duration::from_millis(100);
+const HEARD_OUT: usize = 16;
 /// How long a command waits for the host: longer than the host waits for a caller before it and for the table.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Room for [`MOST_IDS`] ticket ids.

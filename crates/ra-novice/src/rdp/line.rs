@@ -280,9 +280,13 @@ impl Line {
         // A peer that cannot be told anything any more needs no goodbye.
         let _ = self.end_rdp();
         drop(self.outbox.take());
-        if let Some(mut writing) = self.writing.take()
-            && tokio::time::timeout(FLUSH, &mut writing).await.is_err()
-        {
+        let Some(mut writing) = self.writing.take() else { return };
+        let farewell = async {
+            let _ = (&mut writing).await;
+            // A socket that is closed with something unread in it takes back what was just sent.
+            while self.reader.read_pdu().await.is_ok() {}
+        };
+        if tokio::time::timeout(FLUSH, farewell).await.is_err() {
             writing.abort();
         }
     }
