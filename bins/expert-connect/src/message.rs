@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn s001_s038_show_lists_the_addresses_in_their_order() {
+    fn s038_show_lists_the_addresses_in_their_order() {
         let invitation = file("Kim Abercrombie", PROTECTED);
         let message = Message::new(&invitation, Timestamp::UNIX_EPOCH, TimeZone::UTC);
         assert_eq!(
