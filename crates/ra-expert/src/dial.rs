@@ -9,8 +9,6 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironrdp_connector::ClientConnector;
-use ironrdp_tokio::{TokioFramed, connect_begin};
 use ra_ticket::{Endpoint, Host, Pins};
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, pki_types};
@@ -18,17 +16,16 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tracing::{debug, info};
 
 use crate::event::{EndReason, Face, ViewerEvent};
 use crate::pin::{Fingerprint, Judgement, Pinned, is_usable};
+use crate::rdp::{Introduction, Secured};
 
 /// An encrypted connection to an endpoint that has shown its key.
 pub(crate) struct Line {
     pub(crate) endpoint: Endpoint,
-    pub(crate) framed: TokioFramed<TlsStream<TcpStream>>,
-    pub(crate) connector: ClientConnector,
+    pub(crate) secured: Secured,
 }
 
 /// How the endpoints are tried.
@@ -45,7 +42,7 @@ pub(crate) async fn dial(
     endpoints: &[Endpoint],
     pins: &Pins,
     order: Order,
-    config: &ironrdp_connector::Config,
+    introduction: &Introduction,
     face: &Arc<dyn Face>,
 ) -> Result<Line, EndReason> {
     // A key that nobody can judge must not win a race: whoever answers fastest would be the one who is asked about.
@@ -79,7 +76,7 @@ pub(crate) async fn dial(
             () = sleep_until(next_start), if may_start => {
                 if let Some(endpoint) = waiting.next() {
                     face.event(&ViewerEvent::Trying { endpoint: endpoint.clone() });
-                    attempts.spawn(attempt(endpoint.clone(), pins.clone(), config.clone()));
+                    attempts.spawn(attempt(endpoint.clone(), pins.clone(), introduction.clone()));
                     next_start = Instant::now() + STAGGER;
                 }
             }
@@ -118,8 +115,8 @@ async fn accept(shown: Shown, face: &Arc<dyn Face>) -> Option<Line> {
     accepted.then_some(line)
 }
 
-async fn attempt(endpoint: Endpoint, pins: Pins, config: ironrdp_connector::Config) -> Result<Shown, Failure> {
-    let result = timeout(ATTEMPT, shake_hands(endpoint.clone(), pins, config)).await;
+async fn attempt(endpoint: Endpoint, pins: Pins, introduction: Introduction) -> Result<Shown, Failure> {
+    let result = timeout(ATTEMPT, shake_hands(endpoint.clone(), pins, introduction)).await;
     match result {
         Ok(Ok(shown)) => Ok(shown),
         Ok(Err(Attempt::WrongKey)) => {
@@ -144,25 +141,15 @@ enum Attempt {
     Network(#[from] io::Error),
     #[error("the other side does not agree to TLS: {0}")]
     Negotiation(String),
-    #[error("the other side spoke before the encryption stood")]
-    Early,
     #[error("its key is not the key of the invitation")]
     WrongKey,
 }
 
-async fn shake_hands(endpoint: Endpoint, pins: Pins, config: ironrdp_connector::Config) -> Result<Shown, Attempt> {
+async fn shake_hands(endpoint: Endpoint, pins: Pins, introduction: Introduction) -> Result<Shown, Attempt> {
     let stream = connect(&endpoint).await?;
     stream.set_nodelay(true)?;
-    let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
-
-    let mut framed = TokioFramed::new(stream);
-    let mut connector = ClientConnector::new(config, local);
-    let upgrade = connect_begin(&mut framed, &mut connector).await;
-    let upgrade = upgrade.map_err(|error| Attempt::Negotiation(error.to_string()))?;
-    let (stream, early) = framed.into_inner();
-    if !early.is_empty() {
-        return Err(Attempt::Early);
-    }
+    let peer = stream.peer_addr()?;
+    let (stream, agreed) = introduction.negotiate(stream).await.map_err(Attempt::Negotiation)?;
 
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Arc::new(Pinned::new(pins, Arc::clone(&provider)));
@@ -173,8 +160,7 @@ async fn shake_hands(endpoint: Endpoint, pins: Pins, config: ironrdp_connector::
     match (stream, seen) {
         (_, Some(seen)) if seen.judgement == Judgement::Wrong => Err(Attempt::WrongKey),
         (Ok(stream), Some(seen)) => {
-            ironrdp_tokio::mark_as_upgraded(upgrade, &mut connector);
-            let line = Line { endpoint, framed: TokioFramed::new(stream), connector };
+            let line = Line { endpoint, secured: agreed.secured(stream) };
             Ok(Shown { line, judgement: seen.judgement, fingerprint: seen.fingerprint })
         }
         // It shows a certificate, and cannot sign with the key in it.

@@ -13,7 +13,7 @@ use crate::event::{EndReason, Face, ViewerEvent};
 use crate::input::{Controls, Order};
 use crate::picture::Picture;
 use crate::plan::{Plan, Version};
-use crate::rdp::{Session, WireError, configuration, join};
+use crate::rdp::{Introduction, Session, WireError, join};
 
 /// What the expert wishes for one session.
 #[derive(Clone, Debug, Default)]
@@ -78,10 +78,10 @@ impl Viewer {
             Err(reason) => return reason,
         };
         let order = if options.sequential { dial::Order::Sequential } else { dial::Order::Staggered };
-        let config = configuration(&plan, CLIENT_NAME);
+        let introduction = Introduction::new(&plan, CLIENT_NAME);
         let joined = async {
-            let line = dial(&plan.endpoints, &plan.pins, order, &config, &face).await?;
-            join(line, remdesk).await.map_err(|error| {
+            let line = dial(&plan.endpoints, &plan.pins, order, &introduction, &face).await?;
+            join(line.secured, remdesk).await.map_err(|error| {
                 info!(%error, "the connection was not completed");
                 match error {
                     // Closed after Client Info: the ticket is expired, ended or unknown, and we are not told which.

@@ -13,7 +13,9 @@ use ironrdp_pdu::gcc::{ConnectionType, KeyboardType};
 use ironrdp_pdu::nego::NegoRequestData;
 use ironrdp_pdu::rdp::capability_sets::{MajorPlatformType, RailSupportLevel, client_codecs_capabilities};
 use ironrdp_pdu::rdp::client_info::{PerformanceFlags, TimezoneInfo};
-use ironrdp_tokio::{FramedWrite as _, TokioFramed, single_sequence_step};
+use ironrdp_tokio::{
+    FramedWrite as _, ShouldUpgrade, TokioFramed, connect_begin, mark_as_upgraded, single_sequence_step,
+};
 use ra_channels::encomsp::EncomspExpert;
 use ra_channels::remdesk::RemdeskExpert;
 use tokio::net::TcpStream;
@@ -22,7 +24,7 @@ use tokio_rustls::client::TlsStream;
 use tracing::{debug, warn};
 
 use super::{MAX_SIDE, WireError};
-use crate::dial::{ATTEMPT, Line};
+use crate::dial::ATTEMPT;
 use crate::plan::Plan;
 
 /// A connection whose channels are joined and whose desktop size is agreed.
@@ -32,7 +34,51 @@ pub(crate) struct Joined {
 }
 
 /// What every attempt of a plan says about itself. The session id only leaves with Client Info, to the winner.
-pub(crate) fn configuration(plan: &Plan, client_name: &str) -> Config {
+#[derive(Clone)]
+pub(crate) struct Introduction(Config);
+
+/// Both sides agreed to TLS; it has not begun.
+pub(crate) struct Agreed {
+    connector: ClientConnector,
+    upgrade: ShouldUpgrade,
+}
+
+/// TLS stands; of RDP nothing more than the connection request has been said.
+pub(crate) struct Secured {
+    framed: TokioFramed<TlsStream<TcpStream>>,
+    connector: ClientConnector,
+}
+
+impl Introduction {
+    pub(crate) fn new(plan: &Plan, client_name: &str) -> Self {
+        Self(configuration(plan, client_name))
+    }
+
+    /// Asks for TLS; the error is for the log.
+    pub(crate) async fn negotiate(self, stream: TcpStream) -> Result<(TcpStream, Agreed), String> {
+        let local = stream.local_addr().map_err(|error| error.to_string())?;
+        let mut framed = TokioFramed::new(stream);
+        let mut connector = ClientConnector::new(self.0, local);
+        let upgrade = connect_begin(&mut framed, &mut connector).await.map_err(|error| error.to_string())?;
+        let (stream, early) = framed.into_inner();
+        if early.is_empty() {
+            Ok((stream, Agreed { connector, upgrade }))
+        } else {
+            // Whoever speaks here wants to be heard as part of what follows.
+            Err("the other side spoke before the encryption stood".to_owned())
+        }
+    }
+}
+
+impl Agreed {
+    pub(crate) fn secured(self, stream: TlsStream<TcpStream>) -> Secured {
+        let Self { mut connector, upgrade } = self;
+        mark_as_upgraded(upgrade, &mut connector);
+        Secured { framed: TokioFramed::new(stream), connector }
+    }
+}
+
+fn configuration(plan: &Plan, client_name: &str) -> Config {
     let codecs = client_codecs_capabilities(&[]).unwrap_or_default();
     Config {
         desktop_size: DesktopSize { width: 1024, height: 768 },
@@ -84,8 +130,8 @@ pub(crate) fn configuration(plan: &Plan, client_name: &str) -> Config {
 }
 
 /// Goes through the connection sequence: Client Info, licence, capabilities, finalisation.
-pub(crate) async fn join(line: Line, remdesk: RemdeskExpert) -> Result<Joined, WireError> {
-    let Line { mut framed, mut connector, .. } = line;
+pub(crate) async fn join(line: Secured, remdesk: RemdeskExpert) -> Result<Joined, WireError> {
+    let Secured { mut framed, mut connector } = line;
     connector.attach_static_channel(remdesk);
     connector.attach_static_channel(EncomspExpert::new());
     let graphics = GraphicsPipelineClient::new(Box::new(Quiet), h264_decoder());

@@ -6,7 +6,7 @@ mod frame;
 mod send;
 mod session;
 
-pub(crate) use connect::{configuration, join};
+pub(crate) use connect::{Introduction, Secured, join};
 pub(crate) use session::Session;
 
 /// The largest desktop that is shown, each way, in pixels: the limit of RDP's own display channel, and with 4 bytes
