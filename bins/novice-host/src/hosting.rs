@@ -53,12 +53,21 @@ pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure
     drop(policy.may_connect().map_err(|denied| Failure::policy(denied.to_string()))?);
     paths.prepare_state()?;
     let mut store = Store::open(&paths.store())?;
-    let open = store.open_tickets(crate::now())?.len();
+    let tickets = store.open_tickets(crate::now())?;
+    let open = tickets.len();
     if open == 0 {
         teller.say("No invitation is open, so there is nobody to wait for.");
         return Ok(());
     }
     let seated = Seated::take(options)?;
+    let ports: Vec<u16> = seated.ports.iter().map(|port| port.addr().port()).collect();
+    for ticket in tickets.iter().filter(|ticket| !names_one_of(&ticket.endpoints, &ports)) {
+        // Behind a forwarded port that may be right, so it is only said.
+        teller.say(&format!(
+            "Invitation {} names another port: choose it with --listen if nobody gets through.",
+            ticket.id
+        ));
+    }
     let identity = identity(&paths, &mut store)?;
     let waiting =
         if open == 1 { "Waiting for 1 invitation.".to_owned() } else { format!("Waiting for {open} invitations.") };
@@ -72,6 +81,12 @@ pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure
         waiting,
     };
     hosting.run(|| {}, teller)
+}
+
+/// True when one of the `host:port`s of an invitation has one of these ports.
+fn names_one_of(endpoints: &[String], ports: &[u16]) -> bool {
+    let port_of = |endpoint: &String| endpoint.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
+    endpoints.iter().filter_map(port_of).any(|port| ports.contains(&port))
 }
 
 /// The key of this installation; its certificate is renewed only while no invitation names the old one.
@@ -88,7 +103,10 @@ pub(crate) fn has_terminal() -> bool {
 /// Writes a line to the terminal, and nowhere else.
 pub(crate) fn on_terminal(line: &str) -> Result<(), Failure> {
     use std::io::Write as _;
-    let write = || std::fs::OpenOptions::new().write(true).open("/dev/tty")?.write_all(format!("{line}\n").as_bytes());
+    let write = || {
+        let mut terminal = std::fs::OpenOptions::new().write(true).open("/dev/tty")?;
+        terminal.write_all(line.as_bytes()).and_then(|()| terminal.write_all(b"\n"))
+    };
     write().map_err(|error| Failure::chain(&error))
 }
 

@@ -1,7 +1,7 @@
 //! `novice-host invite`: policy, port, ticket, file, and then waiting for the person.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -159,12 +159,15 @@ fn password(options: &cli::Invite) -> Result<PasswordWish, Failure> {
 fn first_line(file: &Path) -> Result<zeroize::Zeroizing<String>, Failure> {
     let failed =
         |error: std::io::Error| Failure::other(format!("cannot read the password from {}: {error}", file.display()));
-    let mut line = zeroize::Zeroizing::new(String::with_capacity(LONGEST_LINE as usize));
-    let opened = File::open(file).map_err(failed)?;
-    BufReader::new(opened.take(LONGEST_LINE)).read_line(&mut line).map_err(failed)?;
-    let length = line.trim_end_matches(['\r', '\n']).len();
-    line.truncate(length);
-    Ok(line)
+    let mut opened = File::open(file).map_err(failed)?;
+    let mut line = zeroize::Zeroizing::new(Vec::with_capacity(LONGEST_LINE));
+    let mut byte = zeroize::Zeroizing::new([0]);
+    // Byte by byte: a buffer in between would keep a copy, and a pipe may stay open behind the line.
+    while line.len() < LONGEST_LINE && opened.read(&mut *byte).map_err(failed)? == 1 && *byte != [b'\n'] {
+        line.push(byte[0]);
+    }
+    let text = str::from_utf8(&line).map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))?;
+    Ok(zeroize::Zeroizing::new(text.trim_end_matches('\r').to_owned()))
 }
 
 fn announce(invited: &Invited, teller: &Teller) {
@@ -203,4 +206,24 @@ fn tell_password(invited: &Invited) -> zeroize::Zeroizing<String> {
 }
 
 /// Many times the longest password, in its longest encoding.
-const LONGEST_LINE: u64 = 4096;
+const LONGEST_LINE: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_the_first_line_of_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("password");
+        for (text, password) in
+            [("Tulip-4711\nrest", "Tulip-4711"), ("a b \r\n", "a b "), ("é", "é"), ("", ""), ("\n", "")]
+        {
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(&**first_line(&file).unwrap(), password);
+        }
+        std::fs::write(&file, [0xff, b'\n']).unwrap();
+        assert!(first_line(&file).is_err());
+        assert!(first_line(&directory.path().join("none")).is_err());
+    }
+}

@@ -108,14 +108,19 @@ fn print(text: &str) {
     }
 }
 
+/// An address as people know it: not in the clothes that a socket for both families gives it.
+fn plainly(peer: &SocketAddr) -> String {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port()).to_string()
+}
+
 /// The event for programs. Source: cli.md.
 fn in_json(event: &HostEvent) -> (&'static str, Value) {
     match event {
         HostEvent::Listening { addr } => ("listening", json!({ "addr": addr.to_string() })),
-        HostEvent::ExpertConnecting { peer } => ("expert_connecting", json!({ "peer": peer.to_string() })),
-        HostEvent::Refused { peer, cause } => ("refused", json!({ "peer": peer.to_string(), "cause": cause.name() })),
+        HostEvent::ExpertConnecting { peer } => ("expert_connecting", json!({ "peer": plainly(peer) })),
+        HostEvent::Refused { peer, cause } => ("refused", json!({ "peer": plainly(peer), "cause": cause.name() })),
         HostEvent::ConsentAsked { kind, name, peer } => {
-            ("consent_asked", json!({ "kind": kind, "name": name, "peer": peer.to_string() }))
+            ("consent_asked", json!({ "kind": kind, "name": name, "peer": plainly(peer) }))
         }
         HostEvent::Viewing => ("viewing", json!({})),
         HostEvent::ControlRequested => ("control_requested", json!({})),
@@ -213,7 +218,7 @@ mod tests {
         let line = object(name, fields, words::at(992_646_863)).to_string();
         let line: Value = serde_json::from_str(&line).unwrap();
         assert_eq!((&line["event"], &line["time"]), (&json!("refused"), &json!("2001-06-15T23:14:23.000Z")));
-        assert_eq!(line["cause"], "wrong_password");
+        assert_eq!((&line["cause"], &line["peer"]), (&json!("wrong_password"), &json!("192.0.2.9:50000")));
     }
 
     #[test]

@@ -136,7 +136,10 @@ impl Screen {
         shared.drain_keys()?;
         // From here on the kernel edits and echoes a line; switching discards whatever is there now.
         shared.listen_for_a_line()?;
-        shared.write(question)?;
+        if let Err(error) = shared.write(question) {
+            let _ = shared.listen_for_keys();
+            return Err(error);
+        }
         state.question = Some(on_answer);
         Ok(())
     }
@@ -145,7 +148,8 @@ impl Screen {
     pub(crate) fn write_line(&self, line: &str) {
         self.around(|| {
             // A terminal that takes nothing is noticed where it matters: at the next question.
-            let _ = self.0.write(&format!("{line}\r\n"));
+            // In two pieces: the line may be a password, and a copy of it would not be wiped.
+            let _ = self.0.write(line).and_then(|()| self.0.write("\r\n"));
         });
     }
 

@@ -56,6 +56,8 @@ pub mod host;
 pub mod identity;
 pub mod invite;
 pub mod listen;
+#[cfg(test)]
+mod probe;
 pub mod prompt;
 mod rdp;
 mod screen;

@@ -234,7 +234,8 @@ fn another_user_who_knocks() {
 #[test]
 fn r054_another_user_is_turned_away_even_where_the_directory_lets_it_in() {
     if !rustix::process::geteuid().is_root() {
-        println!("SKIPPED: only root can start a process of another user");
+        let name = "r054_another_user_is_turned_away_even_where_the_directory_lets_it_in";
+        crate::probe::skip(name, "only root can start a process of another user");
         return;
     }
     let place = place();

@@ -184,3 +184,40 @@ fn a_type_1_file_needs_an_address_that_it_can_list() {
     assert!(matches!(error, InviteError::NothingForV1));
     assert_eq!((place.tickets(), place.files()), (0, 0));
 }
+
+/// Runs inside a small file system; by itself it shows nothing.
+#[test]
+fn a_process_that_invites_on_a_full_disk() {
+    if let Some(directory) = std::env::var_os("RA_TEST_INVITE_FULL") {
+        let mut place = Place::new();
+        let file = Path::new(&directory).join("Invitation.MsRcIncident");
+        let invite = |place: &mut Place| {
+            let mut wish = place.wish(TicketKind::Both, PasswordWish::Generated);
+            wish.file.clone_from(&file);
+            create(identity(), &mut place.store, Policy::default().may_invite().unwrap(), wish, NOW)
+        };
+        invite(&mut place).unwrap();
+        let before = fs::read(&file).unwrap();
+        let filler = fs::File::create(Path::new(&directory).join("filler")).unwrap();
+        while std::io::Write::write(&mut &filler, &[0; 512]).is_ok_and(|written| written > 0) {}
+        let error = invite(&mut place).unwrap_err();
+        assert!(matches!(&error, InviteError::File { source, .. } if crate::durable::is_full(source)), "{error:?}");
+        assert!(error.is_about_writing());
+        assert_eq!(fs::read(&file).unwrap(), before, "the older invitation is untouched");
+        assert_eq!(place.tickets(), 1);
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 2, "nothing half-written is left");
+        println!("FULL=handled");
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_neither_a_ticket_nor_half_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = "a_full_disk_leaves_neither_a_ticket_nor_half_a_file";
+    let test = "invite::tests::a_process_that_invites_on_a_full_disk";
+    let Some(output) = crate::probe::on_a_small_disk(name, test, "RA_TEST_INVITE_FULL", directory.path(), "32k") else {
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("FULL=handled"), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -318,23 +318,11 @@ fn a_process_on_a_full_disk() {
 #[test]
 fn a_full_disk_is_an_error_and_the_old_state_stays() {
     let directory = tempfile::tempdir().unwrap();
-    let script = "mount -t tmpfs -o size=128k,mode=0700 tmpfs \"$0\" && exec \"$@\"";
-    // Root can make a mount of its own; others need user namespaces, which not every system gives them.
-    let flags = if rustix::process::geteuid().is_root() { "-m" } else { "-Urm" };
-    let probe = Command::new("unshare").args([flags, "sh", "-c", script]).arg(directory.path()).arg("true").output();
-    if !probe.as_ref().is_ok_and(|output| output.status.success()) {
-        let answer = probe.map(|output| String::from_utf8_lossy(&output.stderr).trim().to_owned());
-        println!("SKIPPED: no mount namespace: {}", answer.unwrap_or_else(|error| error.to_string()));
+    let name = "a_full_disk_is_an_error_and_the_old_state_stays";
+    let test = "store::tests::a_process_on_a_full_disk";
+    let Some(output) = crate::probe::on_a_small_disk(name, test, "RA_TEST_FULL", directory.path(), "128k") else {
         return;
-    }
-    let output = Command::new("unshare")
-        .args([flags, "sh", "-c", script])
-        .arg(directory.path())
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "store::tests::a_process_on_a_full_disk", "--nocapture"])
-        .env("RA_TEST_FULL", directory.path())
-        .output()
-        .unwrap();
+    };
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("FULL=handled"), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
 }
