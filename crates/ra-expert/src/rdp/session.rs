@@ -156,7 +156,9 @@ impl<'a> Session<'a> {
                 ActiveStageOutput::DeactivateAll => self.reactivate().await?,
                 ActiveStageOutput::Terminate(reason) => {
                     info!(%reason, "the novice's computer ends the connection");
-                    end = Some(self.goodbye());
+                    // Before the consent this is a closed connection in other words, and means as little (R27).
+                    let waiting = self.expert.state() == ExpertState::Waiting;
+                    end = Some(if waiting { EndReason::NotReached } else { EndReason::NoviceEnded });
                 }
                 ActiveStageOutput::ServerRedirection(_) => return Err(WireError::protocol("a redirection")),
                 output => {
