@@ -1,5 +1,6 @@
 //! Waiting for experts: the desktop, the ports and the person, joined to the engine until it ends.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, OnceLock};
@@ -15,6 +16,7 @@ use ra_novice::identity::{Identity, Renewal};
 use ra_novice::listen::Port;
 use ra_novice::settings::{EffectivePolicy, Paths};
 use ra_novice::store::Store;
+use ra_policy::Policy;
 use rustls::ServerConfig;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -81,6 +83,22 @@ pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure
         waiting,
     };
     hosting.run(|| {}, teller)
+}
+
+/// Reads the policy anew at each call, and reports files that cannot be used: once, not for every stranger who connects.
+fn policy_reader(paths: Paths) -> Box<dyn Fn() -> Policy> {
+    let reported = RefCell::new(None);
+    Box::new(move || {
+        let effective = EffectivePolicy::read(&paths);
+        let trouble = effective.trouble();
+        if *reported.borrow() != trouble {
+            if let Some(trouble) = &trouble {
+                tracing::error!(trouble, "a policy file cannot be used: nobody gets help until it is repaired");
+            }
+            reported.replace(trouble);
+        }
+        effective.policy
+    })
 }
 
 /// True when one of the `host:port`s of an invitation has one of these ports.
@@ -153,7 +171,6 @@ impl Hosting {
         let runtime = runtime.map_err(|error| Failure::chain(&error))?;
         let in_use = InUse::default();
         let (events, happened) = channel();
-        let policy_paths = paths.clone();
         let (host, handle) = Host::new(HostOptions {
             ports,
             tls,
@@ -161,7 +178,7 @@ impl Hosting {
             store,
             scope,
             when_stopped,
-            policy: Box::new(move || EffectivePolicy::read(&policy_paths).policy),
+            policy: policy_reader(paths.clone()),
             clock: crate::now,
             prompt: Box::new(TerminalPrompt::new(terminal.screen(), waiting)),
             report: Box::new(move |event| {

@@ -136,7 +136,9 @@ impl Screen {
         shared.drain_keys()?;
         // From here on the kernel edits and echoes a line; switching discards whatever is there now.
         shared.listen_for_a_line()?;
-        if let Err(error) = shared.write(question) {
+        // The bell: the person may be looking at another window.
+        let bell = if shared.look.redraw { "\x07" } else { "" };
+        if let Err(error) = shared.write(bell).and_then(|()| shared.write(question)) {
             let _ = shared.listen_for_keys();
             return Err(error);
         }

@@ -152,7 +152,8 @@ impl EffectivePolicy {
     /// Reads the machine's `policy.toml`, its `policy.d/*.toml` in the order of their names, and the file that
     /// `RA_POLICY_FILE` names; layers only restrict.
     ///
-    /// Never fails: a file that is there but cannot be read or understood means no help at all (P10), and is logged.
+    /// Never fails: a file that is there but cannot be read or understood means no help at all (P10), and
+    /// [`EffectivePolicy::trouble`] says which. Logs nothing, since it is read for every stranger who connects.
     #[must_use]
     pub fn read(paths: &Paths) -> Self {
         let mut layers = vec![PolicyLayer::read(paths.policy.join("policy.toml"))];
@@ -169,11 +170,19 @@ impl EffectivePolicy {
             Found::Nothing => policy,
             Found::Policy(more) => policy.merge_stricter(more.clone()),
             Found::Unreadable { reason, .. } => {
-                tracing::error!(file = %layer.path.display(), %reason, "policy file cannot be used: no help until it is repaired");
                 policy.merge_stricter(Policy::no_help(format!("{}: {reason}", layer.path.display())))
             }
         });
         Self { policy, layers }
+    }
+
+    /// The first file that is there and cannot be used, and why, for the administrator; `None` when all is well.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.layers.iter().find_map(|layer| match &layer.found {
+            Found::Unreadable { reason, .. } => Some(format!("{}: {reason}", layer.path.display())),
+            Found::Nothing | Found::Policy(_) => None,
+        })
     }
 }
 
@@ -356,6 +365,7 @@ mod tests {
         let effective = policy_at(directory.path(), None);
         assert!(effective.policy.may_invite().is_err());
         assert!(matches!(effective.layers[0].found, Found::Unreadable { .. }));
+        assert!(effective.trouble().unwrap().contains("policy.toml"));
         // A directory in the file's place is there, and is not readable as a file.
         fs::remove_file(directory.path().join("policy.toml")).unwrap();
         fs::create_dir(directory.path().join("policy.toml")).unwrap();
