@@ -27,7 +27,8 @@ pub struct Answer<C> {
     verdict: Verdict<C>,
 }
 
-/// Tells one question of a session from the next, so that a late answer cannot settle a newer question.
+/// Tells one question from the next, also across the sessions of one seat, so that a late answer cannot settle a newer
+/// question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct QuestionId(u64);
 
@@ -93,7 +94,8 @@ impl<C> fmt::Debug for Answer<C> {
 }
 
 impl QuestionId {
-    pub(crate) const FIRST: Self = Self(0);
+    /// Before the first.
+    pub(crate) const NONE: Self = Self(0);
 
     pub(crate) fn next(self) -> Self {
         Self(self.0.wrapping_add(1))

@@ -179,6 +179,7 @@ mod tests {
 
     #[test]
     fn nothing_is_sent_without_a_request_and_a_grant() {
+        assert_eq!(Expert::new().state(), ExpertState::Waiting);
         let mut expert = viewing();
         assert_eq!(expert.hear(FromNovice::ControlGranted), None);
         assert!(expert.permit().is_none());
@@ -187,6 +188,7 @@ mod tests {
         assert!(expert.permit().is_none());
         assert_eq!(expert.hear(FromNovice::ControlGranted), Some(Change::Controlling));
         assert!(expert.permit().is_some());
+        assert_eq!(expert.state(), ExpertState::Controlling);
     }
 
     #[test]

@@ -11,6 +11,8 @@ use core::num::NonZeroU64;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
+use crate::consent::QuestionId;
+
 /// Marks the gate between the expert's input and the novice's desktop.
 #[derive(Debug)]
 pub enum Input {}
@@ -50,6 +52,9 @@ pub struct Stamped<K, T> {
 pub struct Seat {
     pub(crate) input: Keeper<Input>,
     pub(crate) view: Keeper<View>,
+    /// The question that was asked last, of all sessions that had this seat: an answer that comes after its session
+    /// fits no question of the next.
+    asked: QuestionId,
 }
 
 impl Seat {
@@ -58,7 +63,12 @@ impl Seat {
     pub fn new() -> (Self, InputGate, ViewGate) {
         let (input, input_gate) = Keeper::new();
         let (view, view_gate) = Keeper::new();
-        (Self { input, view }, input_gate, view_gate)
+        (Self { input, view, asked: QuestionId::NONE }, input_gate, view_gate)
+    }
+
+    pub(crate) fn next_question(&mut self) -> QuestionId {
+        self.asked = self.asked.next();
+        self.asked
     }
 
     pub(crate) fn shut(&self) {

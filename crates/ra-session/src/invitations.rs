@@ -274,7 +274,8 @@ impl TicketId {
     /// A name of eight characters from forty random bits.
     #[must_use]
     pub fn from_entropy(entropy: [u8; 5]) -> Self {
-        let bits = entropy.iter().fold(0_u64, |bits, byte| (bits << 8) | u64::from(*byte));
+        let [a, b, c, d, e] = entropy;
+        let bits = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
         let letter = |i: u32| Self::ALPHABET[usize::from(((bits >> (5 * i)) & 31) as u8)];
         Self((0..8).map(|i| char::from(letter(i))).collect())
     }
@@ -439,7 +440,7 @@ mod tests {
         let (mut table, id) = table();
         let end = NOW.after(Duration::from_secs(3600));
         assert!(table.expire(UnixTime(end.0 - 1)).is_empty());
-        assert_eq!(table.expire(end), [id.clone()]);
+        assert_eq!(table.expire(end), std::slice::from_ref(&id));
         assert!(matches!(table.judge(&id, from(1), Some(&pass("Tulip-4711")), NOW), Judgement::Gone));
         assert!(!table.any_open(NOW));
     }
@@ -474,6 +475,48 @@ mod tests {
         let ticket = &table.tickets()[0];
         assert!(ticket.admits_alternate_shell("*") && ticket.admits_alternate_shell("Tulip-4711"));
         assert!(!ticket.admits_alternate_shell("") && !ticket.admits_alternate_shell("xterm"));
+    }
+
+    #[test]
+    fn the_table_says_what_is_open_and_what_expires_next() {
+        let (mut table, first) = table();
+        let second = TicketId::parse("def").unwrap();
+        let (soon, late) = (UnixTime(NOW.0 + 60), NOW.after(Duration::from_secs(3600)));
+        let session_id = SessionId::from_entropy(&[7; 48]);
+        let challenge = Password::new("Tulip-4711").unwrap().proof(&stub()).into();
+        table.add(Ticket {
+            id: second.clone(),
+            session_id: session_id.clone(),
+            challenge,
+            pass_stub: Some(stub()),
+            issued: NOW,
+            expires: soon,
+            view_only: true,
+            status: Status::Open,
+            guard: Guard::default(),
+        });
+        assert_eq!(table.find(&session_id, NOW), Some(second.clone()));
+        assert!(table.ticket(&second).unwrap().view_only && !table.ticket(&first).unwrap().view_only);
+        assert_eq!((table.next_expiry(), table.any_open(NOW)), (Some(soon), true));
+        assert_eq!(table.expire(soon), [second]);
+        assert_eq!((table.next_expiry(), table.any_open(soon)), (Some(late), true));
+        assert!(table.end(&first, EndCause::Owner, soon));
+        assert_eq!((table.next_expiry(), table.any_open(soon)), (None, false));
+    }
+
+    #[test]
+    fn every_status_has_its_word() {
+        let ended = [EndCause::Owner, EndCause::WrongPasswords, EndCause::Refusals, EndCause::HostClosed];
+        let all = [Status::Open, Status::Expired].into_iter().chain(ended.map(Status::Ended));
+        let words: Vec<_> = all.map(Status::name).collect();
+        assert_eq!(words, ["open", "expired", "ended", "wrong_passwords", "refusals", "host_closed"]);
+    }
+
+    #[test]
+    fn forty_bits_of_entropy_make_eight_letters() {
+        let id = TicketId::from_entropy([0x39, 0x8A, 0x41, 0x88, 0x20]);
+        assert_eq!((id.as_str(), id.to_string()), ("ABCDEFGH", "ABCDEFGH".to_owned()));
+        assert_eq!(TicketId::from_entropy([0xFF; 5]).as_str(), "99999999");
     }
 
     #[test]

@@ -204,10 +204,12 @@ fn s102_no_to_view_ends_it_and_nothing_was_seen() {
 #[test]
 fn r036_no_answer_within_two_minutes_is_a_no() {
     let mut table = Table::new(true);
+    assert_eq!(table.session.deadline(), Some(Moment::new(Duration::from_secs(120))));
     table.wait(Duration::from_millis(119_999));
     assert!(table.closed.is_none());
     table.wait(Duration::from_millis(1));
     assert_eq!((table.closed, table.question_open), (Some(EndReason::NoAnswer), false));
+    assert_eq!(table.session.deadline(), None, "there is nothing left to wait for");
     let late = table.view_question.take().unwrap().yes();
     table.local(LocalEvent::ViewAnswered(late));
     assert!(!table.view.is_open(), "a yes that comes after the end opens nothing");
@@ -250,6 +252,20 @@ fn a_late_yes_to_an_older_question_opens_nothing() {
     assert!(!table.input.is_open());
     table.say_yes_to_control();
     assert!(table.input.is_open(), "the newer question is the one that counts");
+}
+
+#[test]
+fn a_late_yes_from_the_session_before_opens_nothing() {
+    let mut table = Table::new(true);
+    let old = table.view_question.take().unwrap();
+    table.peer(PeerEvent::Disconnect);
+    let seat = table.session.seat().unwrap();
+    let (mut next, effects) = Session::open(proofs::redeemed(), proofs::help(), None, seat, table.now);
+    assert!(next.handle_local(table.now, LocalEvent::ViewAnswered(old.yes())).is_empty());
+    assert!(!table.view.is_open() && matches!(next.state(), State::AwaitingConsent(_)));
+    let [Effect::AskView(question)] = <[Effect; 1]>::try_from(effects).unwrap() else { panic!("the novice is asked") };
+    let _granted = next.handle_local(table.now, LocalEvent::ViewAnswered(question.yes()));
+    assert!(table.view.is_open());
 }
 
 #[test]

@@ -34,7 +34,6 @@ pub struct AwaitingConsent {
 pub struct Viewing {
     seat: Seat,
     epoch: Epoch<View>,
-    questions: QuestionId,
     /// INVARIANT: whoever holds a `Viewing` holds the consent that made it.
     _consent: ConsentToView,
 }
@@ -107,9 +106,9 @@ impl Connecting {
     /// The ticket is redeemed, policy allows help and the seat was free: the novice is asked.
     ///
     /// The three arguments are the first three gates of the crate's table; none can be had without passing it.
-    pub fn redeem(self, _: Redeemed, _: HelpAllowed, seat: Seat) -> (AwaitingConsent, Question<ConsentToView>) {
+    pub fn redeem(self, _: Redeemed, _: HelpAllowed, mut seat: Seat) -> (AwaitingConsent, Question<ConsentToView>) {
         seat.shut();
-        let question = QuestionId::FIRST;
+        let question = seat.next_question();
         (AwaitingConsent { seat, question }, Question::new(question))
     }
 }
@@ -119,7 +118,7 @@ impl AwaitingConsent {
     #[must_use]
     pub fn consent(mut self, consent: ConsentToView) -> Viewing {
         let epoch = self.seat.view.open();
-        Viewing { seat: self.seat, epoch, questions: self.question, _consent: consent }
+        Viewing { seat: self.seat, epoch, _consent: consent }
     }
 
     /// The novice did not agree, or something else ended it.
@@ -144,8 +143,7 @@ impl Viewing {
 
     /// The expert asks and settings do not forbid it: the novice is asked.
     pub fn ask_control(mut self, _: &ControlAllowed) -> (ControlRequested, Question<ConsentToControl>) {
-        self.questions = self.questions.next();
-        let question = self.questions;
+        let question = self.seat.next_question();
         (ControlRequested { viewing: self, question }, Question::new(question))
     }
 
