@@ -30,32 +30,36 @@ pub(crate) struct Line {
 
 /// How the endpoints are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) struct Pace {
+    /// A new attempt after so long although others are under way; `None`: strictly one after the other.
+    stagger: Option<Duration>,
+    /// One attempt at most, up to and including TLS.
+    patience: Duration,
+}
+
+impl Pace {
     /// A new attempt every 250 ms, or as soon as none is left; the first with the right key wins.
-    Staggered,
+    pub(crate) const RACE: Self = Self { stagger: Some(STAGGER), patience: ATTEMPT };
     /// One after the other, 30 s each, as in 2001.
-    Sequential,
+    pub(crate) const AS_IN_2001: Self = Self { stagger: None, patience: ATTEMPT };
 }
 
 /// Reaches the computer that made the invitation, or says why not. Each attempt starts with [`ViewerEvent::Trying`].
 pub(crate) async fn dial(
     endpoints: &[Endpoint],
     pins: &Pins,
-    order: Order,
+    pace: Pace,
     introduction: &Introduction,
     face: &Arc<dyn Face>,
 ) -> Result<Line, EndReason> {
     // A key that nobody can judge must not win a race: whoever answers fastest would be the one who is asked about.
-    let order = if is_usable(pins) { order } else { Order::Sequential };
+    let pace = if is_usable(pins) { pace } else { Pace { stagger: None, ..pace } };
     let mut waiting = endpoints.iter();
     let mut attempts: JoinSet<Result<Shown, Failure>> = JoinSet::new();
     let mut next_start = Instant::now();
     let mut wrong_key = false;
     loop {
-        let may_start = match order {
-            Order::Staggered => waiting.len() > 0,
-            Order::Sequential => waiting.len() > 0 && attempts.is_empty(),
-        };
+        let may_start = waiting.len() > 0 && (pace.stagger.is_some() || attempts.is_empty());
         tokio::select! {
             biased;
             Some(done) = attempts.join_next() => match done.unwrap_or(Err(Failure::Unreachable)) {
@@ -76,8 +80,9 @@ pub(crate) async fn dial(
             () = sleep_until(next_start), if may_start => {
                 if let Some(endpoint) = waiting.next() {
                     face.event(&ViewerEvent::Trying { endpoint: endpoint.clone() });
-                    attempts.spawn(attempt(endpoint.clone(), pins.clone(), introduction.clone()));
-                    next_start = Instant::now() + STAGGER;
+                    let attempt = attempt(endpoint.clone(), pins.clone(), introduction.clone(), pace.patience);
+                    attempts.spawn(attempt);
+                    next_start = Instant::now() + pace.stagger.unwrap_or_default();
                 }
             }
             else => {
@@ -115,8 +120,13 @@ async fn accept(shown: Shown, face: &Arc<dyn Face>) -> Option<Line> {
     accepted.then_some(line)
 }
 
-async fn attempt(endpoint: Endpoint, pins: Pins, introduction: Introduction) -> Result<Shown, Failure> {
-    let result = timeout(ATTEMPT, shake_hands(endpoint.clone(), pins, introduction)).await;
+async fn attempt(
+    endpoint: Endpoint,
+    pins: Pins,
+    introduction: Introduction,
+    patience: Duration,
+) -> Result<Shown, Failure> {
+    let result = timeout(patience, shake_hands(endpoint.clone(), pins, introduction)).await;
     match result {
         Ok(Ok(shown)) => Ok(shown),
         Ok(Err(Attempt::WrongKey)) => {
@@ -228,3 +238,68 @@ pub(crate) const ATTEMPT: Duration = Duration::from_secs(30);
 const MAX_ADDRESSES: usize = 16;
 /// Linux gives the loopback interface the first index.
 const LOOPBACK: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use ra_ticket::{ConnectionString2, Invitation, KeyHash, PassStub, Password, SessionId, Ticket};
+    use ra_ticket::{Header, LinkSpeed};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::Plan;
+
+    /// Notes when each endpoint was tried.
+    #[derive(Default)]
+    struct Clock(Mutex<Vec<(Endpoint, Instant)>>);
+
+    impl Face for Clock {
+        fn event(&self, event: &ViewerEvent) {
+            if let ViewerEvent::Trying { endpoint } = event {
+                self.0.lock().unwrap().push((endpoint.clone(), Instant::now()));
+            }
+        }
+    }
+
+    /// The shape of the test at 0, 30 and 60 seconds, in a time that a test run has.
+    #[tokio::test]
+    async fn s044_s045_r024_the_listed_order_and_the_next_one_only_after_the_patience() {
+        assert_eq!(Pace::AS_IN_2001, Pace { stagger: None, patience: Duration::from_secs(30) });
+
+        // They take the connection and never say a word.
+        let silent = [listener().await, listener().await, listener().await];
+        let endpoints: Vec<Endpoint> = silent.iter().map(|(_, endpoint)| endpoint.clone()).collect();
+        let plan = plan(endpoints.clone());
+        let clock = Arc::new(Clock::default());
+        let face: Arc<dyn Face> = clock.clone();
+        let pace = Pace { patience: Duration::from_millis(200), ..Pace::AS_IN_2001 };
+        let introduction = Introduction::new(&plan, "test");
+        let begun = Instant::now();
+        let end = dial(&plan.endpoints, &plan.pins, pace, &introduction, &face).await;
+        assert_eq!(end.err(), Some(EndReason::NotReached));
+        assert!(begun.elapsed() >= 3 * pace.patience, "the last one had its time, too");
+
+        let tried = clock.0.lock().unwrap();
+        assert_eq!(tried.iter().map(|(endpoint, _)| endpoint.clone()).collect::<Vec<_>>(), endpoints);
+        for pair in tried.windows(2) {
+            let (before, after) = (pair[0].1, pair[1].1);
+            assert!(after - before >= pace.patience, "too early by {:?}", pace.patience.saturating_sub(after - before));
+        }
+    }
+
+    async fn listener() -> (TcpListener, Endpoint) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
+        (listener, endpoint)
+    }
+
+    fn plan(endpoints: Vec<Endpoint>) -> Plan {
+        let password = Password::new("Tulip-4711").unwrap();
+        let connection =
+            ConnectionString2::new(KeyHash::from([7; 20]), SessionId::from_entropy(&[1; 48]), endpoints).unwrap();
+        let ticket = Ticket::type2(&connection, &password, PassStub::parse("g*3Kdr_7XwzQb0").unwrap());
+        let header = Header { user_name: "Kim".to_owned(), start: 0, length_minutes: 60, speed: LinkSpeed::Normal };
+        Plan::open(&Invitation::issue(header, ticket).unwrap(), Some(&password)).unwrap()
+    }
+}

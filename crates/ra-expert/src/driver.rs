@@ -77,10 +77,10 @@ impl Viewer {
             Ok(remdesk) => remdesk,
             Err(reason) => return reason,
         };
-        let order = if options.sequential { dial::Order::Sequential } else { dial::Order::Staggered };
+        let pace = if options.sequential { dial::Pace::AS_IN_2001 } else { dial::Pace::RACE };
         let introduction = Introduction::new(&plan, CLIENT_NAME);
         let joined = async {
-            let line = dial(&plan.endpoints, &plan.pins, order, &introduction, &face).await?;
+            let line = dial(&plan.endpoints, &plan.pins, pace, &introduction, &face).await?;
             join(line.secured, remdesk).await.map_err(|error| {
                 info!(%error, "the connection was not completed");
                 match error {
