@@ -30,5 +30,16 @@ pub(crate) fn run(options: &Options) -> Done {
     let mut command = program(&bench.join("run").to_string_lossy(), &[&options.peers, &options.scenarios]);
     command.env("RA_BIN", root().join("target/release")).env("SBENCH_BUILD", results.join("build"));
     command.arg("--out").arg(results.join("latest")).args(&options.more);
-    run_command(&mut command)
+    run_command(&mut command)?;
+    println!("\nESC to the shut gate, milliseconds over 1000 presses (examples/esc_latency):");
+    run_command(&mut cargo(&[
+        "run",
+        "--quiet",
+        "--locked",
+        "--release",
+        "--package",
+        "ra-desktop",
+        "--example",
+        "esc_latency",
+    ]))
 }
