@@ -1,13 +1,11 @@
-//! Another implementation on the far side: FreeRDP as the expert, and as the novice.
+//! Another implementation on the far side: FreeRDP as the expert.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use integration::picture::Line;
 use integration::xserver::XServer;
 use integration::{Failure, Outcome, PASSWORD, PATIENCE, Picture, Process, Stage, probe};
-use ra_ticket::{ConnectionString2, Header, Invitation, KeyHash, LinkSpeed, PassStub, Password, SessionId, Ticket};
 
 use crate::session::{NO_INPUT, input_so_far};
 
@@ -197,79 +195,4 @@ fn s052_what_a_viewing_expert_sends_is_dropped() -> Outcome {
         (said.contains("3 keys") && said.contains("1 click,")).then_some(())
     })?;
     Ok(())
-}
-
-#[test]
-fn our_expert_sees_what_freerdps_shadow_server_shares() -> Outcome {
-    let needed = ["freerdp-shadow-cli", "Xvfb", "xterm", "xdotool", "import"];
-    if !probe::has_all("our_expert_sees_what_freerdps_shadow_server_shares", &needed) {
-        return Ok(());
-    }
-    let stage = Stage::new()?;
-    let screen = XServer::virtual_screen(1024, 768)?;
-    let _xterm = crate::x11::xterm(&screen, &stage, "printf 'word: tulips\\n'; exec sleep 1000")?;
-    let mut shadow = screen.command("freerdp-shadow-cli");
-    shadow.args([&format!("/bind-address:{}", stage.addr().ip()), &format!("/port:{}", stage.addr().port())]);
-    shadow.args(["-auth", "/sec:tls"]).env("HOME", stage.path()).env_remove("XDG_CONFIG_HOME");
-    let shadow = Process::start(&mut shadow)?;
-    let certificate = certificate_of(&shadow, &stage)?;
-
-    // A ticket for it, as its computer would have made one. Its key is known by the whole certificate.
-    let password = Password::new(PASSWORD).map_err(|e| Failure::new(e.to_string()))?;
-    let connection = ConnectionString2::new(
-        KeyHash::from([0; 20]),
-        SessionId::from_entropy(&[7; 48]),
-        vec![stage.addr().to_string().parse().map_err(|_| Failure::new("no endpoint"))?],
-    )
-    .and_then(|c| c.with_certificate(certificate))
-    .map_err(|e| Failure::new(e.to_string()))?;
-    let header =
-        Header { user_name: "Shadow".into(), start: 1_767_225_600, length_minutes: 60, speed: LinkSpeed::Normal };
-    let ticket = Ticket::type2(&connection, &password, PassStub::from_entropy(&[5; 32]));
-    let file = Invitation::issue(header, ticket).map_err(|e| Failure::new(e.to_string()))?.to_bytes();
-    fs::write(stage.invitation(), file)?;
-
-    let mut expert = stage.expert().watches()?;
-    expert.wait_event("authenticated").map_err(|e| e.seen(shadow.report()))?;
-    expert.wait_event("first_frame").map_err(|e| e.seen(shadow.report()))?;
-    let source = screen.picture(stage.path())?;
-    assert!(source.text(FIRST_ROW).starts_with("word: tulips"), "{:?}", source.text(FIRST_ROW));
-    // Its codecs lose a little, so the pictures are alike and not equal.
-    expert.sees("the shared screen", |picture| (picture.unlikeness(&source) < 6.0).then_some(()))
-}
-
-/// The first row of our xterm.
-const FIRST_ROW: Line = Line { x: 0, y: 0, scale: 1, cells: 80, ink: [0; 3], paper: [0xFF; 3] };
-
-/// Waits for the shadow server to listen, and reads the certificate that it made for itself (DER).
-fn certificate_of(shadow: &Process, stage: &Stage) -> Result<Vec<u8>, Failure> {
-    let deadline = Instant::now() + PATIENCE;
-    // It makes its key and certificate before it listens.
-    while std::net::TcpStream::connect(stage.addr()).is_err() {
-        if Instant::now() > deadline || !shadow.runs() {
-            return Err(Failure::new("the shadow server does not listen").seen(shadow.report()));
-        }
-        shadow.look(|_| std::thread::yield_now());
-    }
-    let found = find(stage.path(), "crt").ok_or_else(|| Failure::new("the shadow server has no certificate"))?;
-    let text = fs::read_to_string(found)?;
-    // It ends its files with a NUL.
-    let lines = text.trim_end_matches('\0').lines().filter(|l| !l.starts_with("-----"));
-    let body: String = lines.collect();
-    use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.decode(body).map_err(|e| Failure::new(e.to_string()))
-}
-
-fn find(dir: &Path, extension: &str) -> Option<PathBuf> {
-    for entry in fs::read_dir(dir).ok()?.flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            if let Some(found) = find(&path, extension) {
-                return Some(found);
-            }
-        } else if path.extension().is_some_and(|e| e == extension) {
-            return Some(path);
-        }
-    }
-    None
 }

@@ -8,6 +8,9 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use integration::picture::Line;
 use integration::xserver::XServer;
 use integration::{Failure, Outcome, PASSWORD, PATIENCE, Process, Stage, probe};
 use ra_ticket::{ConnectionString2, Header, Invitation, KeyHash, LinkSpeed, PassStub, Password, SessionId, Ticket};
@@ -16,8 +19,8 @@ const NEEDED: &[&str] = &["Xvfb", "freerdp-shadow-cli"];
 
 /// A shadow server on a screen of its own.
 struct Shadow {
-    _server: Process,
-    _screen: XServer,
+    server: Process,
+    screen: XServer,
     certificate: Vec<u8>,
 }
 
@@ -40,38 +43,16 @@ impl Shadow {
             std::thread::yield_now();
         }
         let certificate = certificate(&home.join(".config/freerdp/shadow/shadow.crt"))?;
-        Ok(Self { _server: server, _screen: screen, certificate })
+        Ok(Self { server: server, screen, certificate })
     }
 }
 
 /// The DER in a PEM file.
 fn certificate(path: &Path) -> Result<Vec<u8>, Failure> {
     let pem = fs::read_to_string(path)?;
-    let body = pem.lines().skip_while(|line| !line.starts_with("-----BEGIN")).skip(1);
-    let base64: String = body.take_while(|line| !line.starts_with("-----END")).collect();
-    decode_base64(&base64).ok_or_else(|| Failure::new("no certificate of the shadow server").seen(pem))
-}
-
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let (mut bits, mut count) = (0_u32, 0);
-    for byte in text.bytes().filter(|byte| *byte != b'=') {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from((bits >> count) & 0xff).ok()?);
-        }
-    }
-    Some(bytes)
+    // FreeRDP ends its files with a NUL.
+    let body: String = pem.trim_end_matches('\0').lines().filter(|line| !line.starts_with("-----")).collect();
+    STANDARD.decode(body).map_err(wrong)
 }
 
 fn connection(stage: &Stage) -> Result<ConnectionString2, Failure> {
@@ -91,6 +72,27 @@ fn invitation(stage: &Stage, certificate: Vec<u8>) -> Result<Vec<u8>, Failure> {
 
 fn wrong(error: impl std::fmt::Display) -> Failure {
     Failure::new(error.to_string())
+}
+
+#[test]
+fn our_expert_sees_what_freerdps_shadow_server_shares() -> Outcome {
+    if !probe::has_all("our_expert_sees_what_freerdps_shadow_server_shares", NEEDED) {
+        return Ok(());
+    }
+    let stage = Stage::new()?;
+    let shadow = Shadow::start(&stage)?;
+    let screen = &shadow.screen;
+    let _xterm = crate::x11::xterm(screen, &stage, "printf 'word: tulips\\n'; exec sleep 1000")?;
+    fs::write(stage.invitation(), invitation(&stage, shadow.certificate.clone())?)?;
+
+    let mut expert = stage.expert().watches()?;
+    expert.wait_event("authenticated").map_err(|e| e.seen(shadow.server.report()))?;
+    expert.wait_event("first_frame").map_err(|e| e.seen(shadow.server.report()))?;
+    // Its codecs lose a little, so the pictures are alike and not equal.
+    expert.sees("the shared screen", |picture| {
+        let source = screen.picture(stage.path()).ok()?;
+        (source.text(FIRST_ROW).starts_with("word: tulips") && picture.unlikeness(&source) < 6.0).then_some(())
+    })
 }
 
 #[test]
@@ -140,3 +142,6 @@ fn a_key_that_the_invitation_does_not_name_is_asked_about_and_yes_does_not_answe
 
 /// When the invitation was made; that it is over by now does not matter to anybody here.
 const START: u64 = 1_767_225_600;
+
+/// The first row of our xterm.
+const FIRST_ROW: Line = Line { x: 0, y: 0, scale: 1, cells: 50, ink: [0; 3], paper: [0xFF; 3] };
