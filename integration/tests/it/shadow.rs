@@ -43,7 +43,7 @@ impl Shadow {
             std::thread::yield_now();
         }
         let certificate = certificate(&home.join(".config/freerdp/shadow/shadow.crt"))?;
-        Ok(Self { server: server, screen, certificate })
+        Ok(Self { server, screen, certificate })
     }
 }
 
