@@ -41,9 +41,7 @@ impl Demonstration {
         let (sender, receiver) = channel();
         self.watcher = Some(std::thread::spawn(move || watcher.run(Box::new(move |news| sender.send(news).unwrap()))));
         self.revocations = Some(receiver);
-        while !self.injector.is_watched() {
-            std::thread::yield_now();
-        }
+        until_watched(&self.injector);
     }
 
     fn inject(&mut self, event: InputEvent) -> Injected {
@@ -103,6 +101,15 @@ impl Drop for Demonstration {
         if let Some(watcher) = self.watcher.take() {
             watcher.join().unwrap();
         }
+    }
+}
+
+/// Waits for the watcher's first sign of life.
+fn until_watched(injector: &Injector) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !injector.is_watched() {
+        assert!(Instant::now() < deadline, "the watcher does not begin");
+        std::thread::yield_now();
     }
 }
 
@@ -267,9 +274,7 @@ fn a_watcher_that_panics_shuts_the_gate() {
     let mut demo = Demonstration::unwatched();
     let watcher = demo.desktop.take().unwrap();
     let thread = std::thread::spawn(move || watcher.run(Box::new(|_| panic!("the reporter is broken"))));
-    while !demo.injector.is_watched() {
-        std::thread::yield_now();
-    }
+    until_watched(&demo.injector);
     demo.novice.grant();
     demo.demo.esc.press();
     assert!(thread.join().is_err());
