@@ -334,8 +334,9 @@ const NOTCH: i32 = 120;
 /// Kinds of motion. Source: XTEST protocol, FakeInput.
 const ABSOLUTE: u8 = 0;
 const RELATIVE: u8 = 1;
-/// How long a spare keycode keeps its symbol after its last use: a loaded program is that far behind at most.
-const REUSE: Duration = Duration::from_millis(250);
+/// How long a spare keycode keeps its symbol after its last use. A program reads what a key means when it comes to the
+/// key stroke, and on a machine that is fully busy it was seen to come there more than a quarter of a second later.
+const REUSE: Duration = Duration::from_secs(1);
 /// How soon a wait for a keycode notices that control is over.
 const SLICE: Duration = Duration::from_millis(2);
 /// The Up key under the evdev rules, and its symbol.
