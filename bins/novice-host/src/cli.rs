@@ -75,6 +75,14 @@ Example: end every invitation that is still open
   novice-host tickets expire --all"
     )]
     Tickets(Tickets),
+    /// Look at your own switches, and set them; as root: those of the computer
+    #[command(
+        subcommand,
+        after_help = "\
+Example: nobody may use your mouse and keyboard, whatever you answer later
+  novice-host settings set fAllowFullControl off"
+    )]
+    Settings(Settings),
     /// Look at what the administrator of this computer allows
     #[command(
         subcommand,
@@ -182,11 +190,31 @@ pub(crate) enum Tickets {
 pub(crate) enum Policy {
     /// What is allowed on this computer, and which files say so
     Show,
+    /// Every setting with its value, and which layer and file decided it
+    Explain,
     /// Is this file a valid policy?
     Check {
         /// The file
         #[arg(value_name = "FILE")]
         file: PathBuf,
+    },
+    /// Write the group policy of this computer where its users can read it (root)
+    Publish,
+}
+
+/// The local switches.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Settings {
+    /// Every switch, and where it stands
+    Show,
+    /// Set a switch
+    Set {
+        /// Its name, such as fAllowToGetHelp
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// on, off, a number, a time such as 6h, or default
+        #[arg(value_name = "VALUE")]
+        value: String,
     },
 }
 

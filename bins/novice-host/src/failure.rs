@@ -136,7 +136,7 @@ impl From<InviteError> for Failure {
 }
 
 /// A chain of causes in one line, without saying anything twice.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -14,7 +14,8 @@ use ra_novice::event::HostEvent;
 use ra_novice::host::{Host, HostEnd, HostHandle, HostOptions, SharedDesktop, WhenStopped};
 use ra_novice::identity::{Identity, Renewal};
 use ra_novice::listen::Port;
-use ra_novice::settings::{EffectivePolicy, Paths};
+use ra_novice::policy::{EffectivePolicy, PolicyWatch};
+use ra_novice::settings::Paths;
 use ra_novice::store::Store;
 use ra_policy::Policy;
 use rustls::ServerConfig;
@@ -195,6 +196,9 @@ impl Hosting {
         });
         printer.map_err(|error| Failure::chain(&error))?;
         let changed = handle.clone();
+        let narrowed = handle.clone();
+        let watch = PolicyWatch::start(&paths, move || narrowed.policy_changed())
+            .inspect_err(|error| tracing::warn!(%error, "changes of policy are noticed at the next question only"));
         let control = ControlServer::start(&paths, crate::now, in_use, move || changed.tickets_changed())?;
         // Keys count from here on; who pressed q before had nothing to stop but the waiting itself.
         let _ = keys.set(handle.clone());
@@ -203,7 +207,7 @@ impl Hosting {
             stop_on_signals(&handle).map_err(|error| Failure::chain(&error))?;
             host.run().await.map_err(|error| Failure::chain(&error))
         });
-        drop(control);
+        drop((control, watch));
         // A reader of our output that does not read must not keep the program, and the terminal, for ever.
         if all_told.recv_timeout(LAST_WORDS) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("standard output takes nothing, some events were lost");

@@ -12,7 +12,8 @@ use ra_novice::host::WhenStopped;
 use ra_novice::identity::Identity;
 use ra_novice::invite::{Invited, PasswordWish, Wish, create};
 use ra_novice::listen::Port;
-use ra_novice::settings::{self, EffectivePolicy, Paths};
+use ra_novice::policy::EffectivePolicy;
+use ra_novice::settings::{self, Paths};
 use ra_novice::store::{Store, TicketKind};
 use ra_session::invitations::EndCause;
 use ra_ticket::{Endpoint, Password};
@@ -33,6 +34,17 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
     let policy = EffectivePolicy::read(&paths).policy;
     let allowed = policy.may_invite().map_err(|denied| Failure::policy(denied.to_string()))?;
     let length = policy.ticket_length(options.expires);
+    let kind = match options.kind {
+        cli::Kind::Both if policy.encrypted_only() => TicketKind::V2,
+        cli::Kind::Both => TicketKind::Both,
+        cli::Kind::V2 => TicketKind::V2,
+        cli::Kind::V1 if policy.encrypted_only() => {
+            let message =
+                "policy allows encrypted invitations only (CreateEncryptedOnlyTickets), and one of kind v1 is not";
+            return Err(Failure::policy(message));
+        }
+        cli::Kind::V1 => TicketKind::V1,
+    };
     let password = password(options)?;
     if options.no_serve && options.advertise.is_empty() && options.serve.addresses().iter().any(|addr| addr.port() == 0)
     {
@@ -44,6 +56,9 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
         let shorter = words::duration(length);
         teller.say(&format!("This computer allows {shorter} at most, so the invitation can be used for {shorter}."));
     }
+    if kind == TicketKind::V2 && options.kind == cli::Kind::Both {
+        teller.say("This computer allows encrypted invitations only: programs of before 2007 cannot open this one.");
+    }
     paths.prepare_state()?;
     let mut store = Store::open(&paths.store())?;
     let identity = hosting::identity(&paths, &mut store)?;
@@ -52,11 +67,7 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
     let wish = Wish {
         name: options.name.clone().or_else(settings::profile_name).unwrap_or_else(|| "Somebody".to_owned()),
         password,
-        kind: match options.kind {
-            cli::Kind::Both => TicketKind::Both,
-            cli::Kind::V2 => TicketKind::V2,
-            cli::Kind::V1 => TicketKind::V1,
-        },
+        kind,
         length,
         endpoints,
         view_only: options.view_only,

@@ -13,6 +13,7 @@ mod log;
 mod policy;
 mod port_holder;
 mod prompt;
+mod switches;
 mod tell;
 mod terminal;
 mod tickets;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Some(Command::Invite(options)) => invite::run(options, &teller),
         Some(Command::Serve(options)) => hosting::serve(options, &teller),
         Some(Command::Tickets(what)) => tickets::run(what, &teller),
+        Some(Command::Settings(what)) => switches::run(what, &teller),
         Some(Command::Policy(what)) => policy::run(what, &teller),
     };
     match outcome {

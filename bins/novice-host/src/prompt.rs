@@ -4,6 +4,8 @@ use std::time::SystemTime;
 
 use ra_novice::prompt::{Answered, Asked, Asker, NoPlaceToAsk, Prompt, Status};
 
+use ra_policy::Message;
+
 use crate::terminal::Screen;
 use crate::words;
 
@@ -23,11 +25,18 @@ impl TerminalPrompt {
 }
 
 impl Prompt for TerminalPrompt {
-    fn ask(&mut self, asked: Asked, about: &Asker, answered: Answered) -> Result<(), NoPlaceToAsk> {
+    fn ask(
+        &mut self,
+        asked: Asked,
+        about: &Asker,
+        note: Option<&Message>,
+        answered: Answered,
+    ) -> Result<(), NoPlaceToAsk> {
         let question = match &asked {
             Asked::View(_) => may_they_see(about),
             Asked::Control(_) => may_they_control(about),
         };
+        let question = with_note(note, &question);
         let answer = move |yes| answered.with(if yes { asked.yes() } else { asked.no() });
         self.screen.ask(&question, Box::new(answer)).map_err(|_| NoPlaceToAsk)
     }
@@ -44,6 +53,17 @@ impl Prompt for TerminalPrompt {
             Status::Viewing { asker, since } => watching(asker, *since, SystemTime::now()),
             Status::Controlling { asker, since } => controlling(asker, *since, SystemTime::now()),
         });
+    }
+}
+
+/// The administrator's text stands before the question and says whose it is; what the question says stays whole, and
+/// last.
+fn with_note(note: Option<&Message>, question: &str) -> String {
+    match note {
+        Some(note) => {
+            format!("\r\n  The administrator of this computer says:\r\n  \"{}\"\r\n{question}", note.as_str())
+        }
+        None => question.to_owned(),
     }
 }
 
@@ -109,6 +129,19 @@ mod tests {
         assert!(question.contains("Lee wants to see your desktop"));
         assert!(question.contains("from 192.0.2.9"));
         assert!(!question.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn an_administrators_text_stands_beside_the_question_and_replaces_nothing() {
+        let note = Message::new("Call 555 first.\u{1b}[2J\u{202e} Let them? Type n").unwrap();
+        for question in [may_they_see(&asker()), may_they_control(&asker())] {
+            let whole = with_note(Some(&note), &question);
+            assert!(
+                whole.ends_with(&question) && whole.contains("administrator of this computer says:\r\n  \"Call 555")
+            );
+            assert!(!whole.contains('\u{1b}') && !whole.contains('\u{202e}'));
+            assert_eq!(with_note(None, &question), question);
+        }
     }
 
     #[test]

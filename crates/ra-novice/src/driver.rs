@@ -39,6 +39,7 @@ pub(crate) async fn run(shared: Rc<Shared>, proved: Proved) {
         local,
         local_in,
         seen_since: None,
+        policy_asked: None,
         over: None,
     };
     driver.carry_out(effects).await;
@@ -59,6 +60,8 @@ struct Driver<'a> {
     local_in: mpsc::UnboundedReceiver<LocalEvent>,
     /// Since when the expert sees, if it does.
     seen_since: Option<SystemTime>,
+    /// When policy was last read because of control.
+    policy_asked: Option<tokio::time::Instant>,
     over: Option<EndReason>,
 }
 
@@ -81,6 +84,12 @@ impl Driver<'_> {
             } => Happened::Heard(heard),
             () = until(deadline) => Happened::Time,
         };
+        if matches!(
+            happened,
+            Happened::Heard(Ok(FromExpert::RequestControl)) | Happened::Local(LocalEvent::ControlAnswered(_))
+        ) {
+            self.ask_policy_again().await;
+        }
         let now = self.shared.moment();
         let effects = match happened {
             Happened::Local(event) => self.session.handle_local(now, event),
@@ -95,6 +104,19 @@ impl Driver<'_> {
             }
         };
         self.carry_out(effects).await;
+    }
+
+    /// Before a question of control is put, and before its answer counts: policy may have changed since (P8, P9).
+    async fn ask_policy_again(&mut self) {
+        let now = self.shared.instant(self.shared.moment());
+        if self.policy_asked.is_some_and(|asked| now < asked + POLICY_HOLDS) {
+            return;
+        }
+        self.policy_asked = Some(now);
+        if (self.shared.policy)().may_control().is_err() {
+            let effects = self.session.handle_local(self.shared.moment(), LocalEvent::ControlForbidden);
+            self.carry_out(effects).await;
+        }
     }
 
     /// What the session should hear of; wishes about pictures go to the screen instead.
@@ -159,7 +181,12 @@ impl Driver<'_> {
         let answered = Answered::new(move |answer| {
             let _ = local.send(answer);
         });
-        let armed = self.shared.prompt.borrow_mut().ask(asked, &self.asker, answered);
+        let policy = (self.shared.policy)();
+        let note = match &asked {
+            Asked::View(_) => policy.view_message(),
+            Asked::Control(_) => policy.control_message(),
+        };
+        let armed = self.shared.prompt.borrow_mut().ask(asked, &self.asker, note.as_ref(), answered);
         match armed {
             Ok(()) => {
                 let (name, peer) = (self.asker.name.clone(), self.asker.peer);
@@ -273,3 +300,5 @@ async fn until(deadline: Option<tokio::time::Instant>) {
 
 /// A desktop that has not lifted a key by then is as good as gone.
 const RELEASE_WITHIN: Duration = Duration::from_secs(2);
+/// An expert that asks for control all the time does not keep this computer busy with reading files.
+const POLICY_HOLDS: Duration = Duration::from_millis(100);

@@ -36,6 +36,12 @@ impl Pending {
         Ok(pending)
     }
 
+    /// Lets everybody read the file once it has its name: for what is no secret.
+    pub(crate) fn readable_by_all(&self) -> io::Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(&self.temporary, fs::Permissions::from_mode(0o644))
+    }
+
     /// Gives the file its name, in place of what had it before, and makes that durable.
     pub(crate) fn commit(mut self) -> io::Result<()> {
         fs::rename(&self.temporary, &self.target)?;

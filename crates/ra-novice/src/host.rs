@@ -39,7 +39,7 @@ pub struct HostOptions {
     pub scope: Scope,
     /// What becomes of them when the host is stopped.
     pub when_stopped: WhenStopped,
-    /// Reads the policy, anew before each connection (R28, P7).
+    /// Reads the policy, anew before each connection and each question (R28, P7).
     pub policy: Box<dyn Fn() -> Policy>,
     /// Reads the calendar.
     pub clock: fn() -> UnixTime,
@@ -120,6 +120,7 @@ pub struct Host {
 enum Command {
     Local(LocalEvent),
     TicketsChanged,
+    PolicyChanged,
     Stop,
 }
 
@@ -174,6 +175,11 @@ impl HostHandle {
     /// Somebody changed the table of tickets.
     pub fn tickets_changed(&self) {
         self.send(Command::TicketsChanged);
+    }
+
+    /// Somebody may have changed the policy: it is read anew, and control that it no longer allows ends at once (P8).
+    pub fn policy_changed(&self) {
+        self.send(Command::PolicyChanged);
     }
 
     /// Ends the session, tells the expert, and ends [`Host::run`].
@@ -340,6 +346,13 @@ impl Shared {
         }
     }
 
+    /// Takes control back where policy no longer allows it; looking on is not affected.
+    fn narrow(&self) {
+        if self.current.borrow().is_some() && (self.policy)().may_control().is_err() {
+            self.tell_current(LocalEvent::ControlForbidden);
+        }
+    }
+
     async fn wait(&self, commands: &mut mpsc::UnboundedReceiver<Command>) -> HostEnd {
         loop {
             let busy = self.current.borrow().is_some();
@@ -361,11 +374,16 @@ impl Shared {
                     }
                     Some(Command::Local(event)) => self.tell_current(event),
                     Some(Command::TicketsChanged) => self.refresh(),
+                    Some(Command::PolicyChanged) => self.narrow(),
                     Some(Command::Stop) | None => return HostEnd::Stopped,
                 },
                 () = self.idle.notified() => {}
                 // The calendar may jump; a nap is never longer than a minute.
-                () = tokio::time::sleep(nap.min(LONG_NAP)) => self.refresh(),
+                () = tokio::time::sleep(nap.min(LONG_NAP)) => {
+                    self.refresh();
+                    // Where nobody can watch the files, a change is noticed here.
+                    self.narrow();
+                }
             }
         }
     }

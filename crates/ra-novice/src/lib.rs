@@ -16,7 +16,7 @@
 //! ```no_run
 //! # async fn run(prompt: Box<dyn ra_novice::prompt::Prompt>) -> Result<(), Box<dyn std::error::Error>> {
 //! use ra_novice::book::Scope;
-//! use ra_novice::{control::InUse, host, identity, listen::Port, settings, store::Store};
+//! use ra_novice::{control::InUse, host, identity, listen::Port, policy, settings, store::Store};
 //!
 //! fn clock() -> ra_session::UnixTime {
 //!     ra_session::UnixTime(0) // the program reads the real one
@@ -31,7 +31,7 @@
 //!     store: Store::open(&paths.store())?,
 //!     scope: Scope::All,
 //!     when_stopped: host::WhenStopped::KeepTickets,
-//!     policy: Box::new(move || settings::EffectivePolicy::read(&paths).policy),
+//!     policy: Box::new(move || policy::EffectivePolicy::read(&paths).policy),
 //!     clock,
 //!     prompt,
 //!     report: Box::new(|event| println!("{event:?}")),
@@ -56,6 +56,7 @@ pub mod host;
 pub mod identity;
 pub mod invite;
 pub mod listen;
+pub mod policy;
 #[cfg(test)]
 mod probe;
 pub mod prompt;

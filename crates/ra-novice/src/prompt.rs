@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
+use ra_policy::Message;
 use ra_session::{ConsentToControl, ConsentToView, LocalEvent, Question};
 
 /// A face: the place where the novice is asked, and sees what goes on.
@@ -10,12 +11,18 @@ use ra_session::{ConsentToControl, ConsentToView, LocalEvent, Question};
 /// The engine has shut the input gate, lifted every held key and seen a round trip of the injecting connection
 /// before it calls [`Prompt::ask`]. No call may block for longer than writing a few lines takes.
 pub trait Prompt: Send {
-    /// Puts the question. What was typed before is discarded, the question is written, the reader is armed; then this
+    /// Puts the question, with the administrator's text beside the built-in one if there is any. What was typed before is discarded, the question is written, the reader is armed; then this
     /// returns and the engine reports `consent_asked`. The answer goes to `answered`, at most once.
     ///
     /// # Errors
     /// There is no place to ask any more; the engine counts that as a no.
-    fn ask(&mut self, asked: Asked, about: &Asker, answered: Answered) -> Result<(), NoPlaceToAsk>;
+    fn ask(
+        &mut self,
+        asked: Asked,
+        about: &Asker,
+        note: Option<&Message>,
+        answered: Answered,
+    ) -> Result<(), NoPlaceToAsk>;
 
     /// The open question is no longer open: take it away. What is typed now answers nothing.
     fn withdraw(&mut self);

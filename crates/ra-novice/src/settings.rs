@@ -1,14 +1,13 @@
-//! Where things lie on this machine, what its administrator decided, and what its user is called.
+//! Where things lie on this machine, and what its user is called.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read as _};
-use std::ops::Range;
+use std::fs::{self, DirBuilder};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use ra_policy::Policy;
+use crate::policy::{MACHINE_CONFIG, Places, SWITCHES};
 
 /// The directories and files that belong to one user's (or, for root, the machine's) installation.
 ///
@@ -17,8 +16,10 @@ use ra_policy::Policy;
 pub struct Paths {
     state: PathBuf,
     config: PathBuf,
-    policy: PathBuf,
-    more_policy: Option<PathBuf>,
+    pub(crate) more_policy: Option<PathBuf>,
+    pub(crate) places: Places,
+    /// The groups of the user, where a test says them.
+    pub(crate) groups: Option<Vec<String>>,
 }
 
 impl Paths {
@@ -57,7 +58,7 @@ impl Paths {
             None => under("XDG_CONFIG_HOME", ".config").unwrap_or_else(|_| PathBuf::from(MACHINE_CONFIG)),
         };
         let more_policy = set("RA_POLICY_FILE").map(absolute).transpose()?;
-        Ok(Self { state, config, policy: PathBuf::from(MACHINE_CONFIG), more_policy })
+        Ok(Self { state, config, more_policy, places: Places::of_the_system(root), groups: None })
     }
 
     /// The directory of the key, the tickets and the control socket.
@@ -84,11 +85,33 @@ impl Paths {
         self.state.join("control.sock")
     }
 
-    /// Reads the machine's policy from another directory than `/etc/remote-assistance`: for packages that live
-    /// elsewhere, and for tests. No option or variable of the programs leads here.
+    /// The user's local switches; for root those of the machine.
     #[must_use]
-    pub fn with_machine_policy(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.policy = directory.into();
+    pub fn switches(&self) -> PathBuf {
+        self.config.join(SWITCHES)
+    }
+
+    /// Where the machine's policy is looked for.
+    #[must_use]
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Looks for the machine's policy elsewhere than in the places of the system: for tests. No option or variable of
+    /// the programs leads here.
+    #[must_use]
+    pub fn with_places(mut self, places: Places) -> Self {
+        if self.config == self.places.machine {
+            self.config.clone_from(&places.machine);
+        }
+        self.places = places;
+        self
+    }
+
+    /// Takes these for the groups of the user, instead of asking the system: for tests.
+    #[must_use]
+    pub fn with_groups(mut self, groups: impl IntoIterator<Item = String>) -> Self {
+        self.groups = Some(groups.into_iter().collect());
         self
     }
 
@@ -108,97 +131,6 @@ impl Paths {
             fs::set_permissions(&self.state, fs::Permissions::from_mode(PRIVATE_DIRECTORY)).map_err(failed)?;
         }
         Ok(())
-    }
-}
-
-/// The policy in force on this machine, and where each part of it was read.
-#[derive(Debug)]
-pub struct EffectivePolicy {
-    /// What all layers together allow: the strictest of them.
-    pub policy: Policy,
-    /// Every file that was looked for, in order.
-    pub layers: Vec<PolicyLayer>,
-}
-
-/// One policy file that was looked for.
-#[derive(Debug)]
-pub struct PolicyLayer {
-    /// The file.
-    pub path: PathBuf,
-    /// What it said.
-    pub found: Found,
-}
-
-/// What a policy file said.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Found {
-    /// There is no such file: nothing is configured here.
-    Nothing,
-    /// It was read.
-    Policy(Policy),
-    /// It is there and says nothing that can be understood, so nobody gets help until it is repaired (P10).
-    Unreadable {
-        /// What is wrong, for the administrator.
-        reason: String,
-        /// The text as far as it could be read, so that a program can point into it.
-        text: Option<String>,
-        /// Which bytes of the text are wrong.
-        span: Option<Range<usize>>,
-    },
-}
-
-impl EffectivePolicy {
-    /// Reads the machine's `policy.toml`, its `policy.d/*.toml` in the order of their names, and the file that
-    /// `RA_POLICY_FILE` names; layers only restrict.
-    ///
-    /// Never fails: a file that is there but cannot be read or understood means no help at all (P10), and
-    /// [`EffectivePolicy::trouble`] says which. Logs nothing, since it is read for every stranger who connects.
-    #[must_use]
-    pub fn read(paths: &Paths) -> Self {
-        let mut layers = vec![PolicyLayer::read(paths.policy.join("policy.toml"))];
-        let directory = paths.policy.join("policy.d");
-        match listed(&directory) {
-            Ok(files) => layers.extend(files.into_iter().map(PolicyLayer::read)),
-            Err(error) => {
-                let found = Found::Unreadable { reason: error.to_string(), text: None, span: None };
-                layers.push(PolicyLayer { path: directory, found });
-            }
-        }
-        layers.extend(paths.more_policy.clone().map(PolicyLayer::read));
-        let policy = layers.iter().fold(Policy::default(), |policy, layer| match &layer.found {
-            Found::Nothing => policy,
-            Found::Policy(more) => policy.merge_stricter(more.clone()),
-            Found::Unreadable { reason, .. } => {
-                policy.merge_stricter(Policy::no_help(format!("{}: {reason}", layer.path.display())))
-            }
-        });
-        Self { policy, layers }
-    }
-
-    /// The first file that is there and cannot be used, and why, for the administrator; `None` when all is well.
-    #[must_use]
-    pub fn trouble(&self) -> Option<String> {
-        self.layers.iter().find_map(|layer| match &layer.found {
-            Found::Unreadable { reason, .. } => Some(format!("{}: {reason}", layer.path.display())),
-            Found::Nothing | Found::Policy(_) => None,
-        })
-    }
-}
-
-impl PolicyLayer {
-    /// Reads one policy file.
-    #[must_use]
-    pub fn read(path: PathBuf) -> Self {
-        let found = match bounded_text(&path) {
-            Ok(text) => match Policy::from_toml(&text) {
-                Ok(policy) => Found::Policy(policy),
-                Err(error) => Found::Unreadable { reason: error.to_string(), text: Some(text), span: error.span() },
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
-            Err(error) => Found::Unreadable { reason: error.to_string(), text: None, span: None },
-        };
-        Self { path, found }
     }
 }
 
@@ -271,39 +203,9 @@ fn absolute(path: PathBuf) -> Result<PathBuf, SettingsError> {
     std::path::absolute(&path).map_err(|source| SettingsError::Relative { path, source })
 }
 
-/// The `.toml` files of a directory in the order of their names; none when there is no such directory.
-fn listed(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn bounded_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let read = File::open(path)?.take(LARGEST_POLICY + 1).read_to_string(&mut text)?;
-    if read as u64 > LARGEST_POLICY {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 64 KiB"));
-    }
-    Ok(text)
-}
-
 const OWN_NAME: &str = "remote-assistance";
 const MACHINE_STATE: &str = "/var/lib/remote-assistance";
-const MACHINE_CONFIG: &str = "/etc/remote-assistance";
 const PRIVATE_DIRECTORY: u32 = 0o700;
-/// What the parser takes; a file is not read further than that.
-const LARGEST_POLICY: u64 = ra_policy::MAX_POLICY_BYTES as u64;
 
 #[cfg(test)]
 mod tests {
@@ -341,57 +243,6 @@ mod tests {
         fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
         paths.prepare_state().unwrap();
         assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o700);
-    }
-
-    fn policy_at(directory: &Path, more: Option<&Path>) -> EffectivePolicy {
-        let mut pairs = vec![("HOME", "/nowhere")];
-        pairs.extend(more.and_then(Path::to_str).map(|path| ("RA_POLICY_FILE", path)));
-        EffectivePolicy::read(&Paths::resolve(environment(&pairs), false).unwrap().with_machine_policy(directory))
-    }
-
-    #[test]
-    fn no_policy_file_means_the_defaults_of_2001() {
-        let directory = tempfile::tempdir().unwrap();
-        let effective = policy_at(directory.path(), None);
-        assert!(effective.policy.may_invite().is_ok());
-        assert!(effective.policy.may_control().is_ok());
-        assert!(effective.layers.iter().all(|layer| matches!(layer.found, Found::Nothing)));
-    }
-
-    #[test]
-    fn a_policy_file_that_cannot_be_understood_means_no_help() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("policy.toml"), "fAllowToGetHelp = maybe").unwrap();
-        let effective = policy_at(directory.path(), None);
-        assert!(effective.policy.may_invite().is_err());
-        assert!(matches!(effective.layers[0].found, Found::Unreadable { .. }));
-        assert!(effective.trouble().unwrap().contains("policy.toml"));
-        // A directory in the file's place is there, and is not readable as a file.
-        fs::remove_file(directory.path().join("policy.toml")).unwrap();
-        fs::create_dir(directory.path().join("policy.toml")).unwrap();
-        assert!(policy_at(directory.path(), None).policy.may_invite().is_err());
-    }
-
-    #[test]
-    fn an_oversized_policy_file_means_no_help() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("policy.toml"), "#".repeat(LARGEST_POLICY as usize + 1)).unwrap();
-        assert!(policy_at(directory.path(), None).policy.may_invite().is_err());
-    }
-
-    #[test]
-    fn more_files_only_restrict() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("policy.toml"), "fAllowToGetHelp = 1\nfAllowFullControl = 0\n").unwrap();
-        let more = directory.path().join("more.toml");
-        fs::write(&more, "fAllowToGetHelp = 1\nfAllowFullControl = 1\n").unwrap();
-        let effective = policy_at(directory.path(), Some(&more));
-        assert!(effective.policy.may_invite().is_ok());
-        assert!(effective.policy.may_control().is_err(), "a later layer must not loosen an earlier one");
-        fs::create_dir(directory.path().join("policy.d")).unwrap();
-        fs::write(directory.path().join("policy.d/10-off.toml"), "fAllowToGetHelp = 0\n").unwrap();
-        fs::write(directory.path().join("policy.d/README"), "not a policy").unwrap();
-        assert!(policy_at(directory.path(), Some(&more)).policy.may_invite().is_err());
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! Why a policy text cannot be used.
+//! Why a policy cannot be used.
 
 use core::ops::Range;
 
-/// Why a policy text cannot be used, and where in it.
+/// Why a policy file cannot be used, and where in it.
 ///
-/// Whoever reads the file turns this into [`Policy::no_help`](crate::Policy::no_help): a policy that was meant but
+/// Whoever reads the file turns this into [`Content::Unusable`](crate::Content::Unusable): a policy that was meant but
 /// cannot be understood must not be treated as absent (P10).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -20,6 +20,17 @@ pub enum PolicyError {
         /// Byte range in the text.
         span: Option<Range<usize>>,
     },
+    /// The file is longer than [`registry::MAX_REGISTRY_BYTES`](crate::registry::MAX_REGISTRY_BYTES).
+    #[error("the registry policy file is larger than {} MiB", crate::registry::MAX_REGISTRY_BYTES / 1024 / 1024)]
+    RegistryTooLarge,
+    /// Not a `Registry.pol`, or one that is damaged.
+    #[error("not a registry policy file: {message} (byte {offset})")]
+    Registry {
+        /// What is wrong.
+        message: &'static str,
+        /// Where, counted in bytes from the beginning.
+        offset: usize,
+    },
 }
 
 impl PolicyError {
@@ -27,8 +38,8 @@ impl PolicyError {
     #[must_use]
     pub fn span(&self) -> Option<Range<usize>> {
         match self {
-            Self::TooLarge => None,
             Self::Text { span, .. } => span.clone(),
+            Self::TooLarge | Self::RegistryTooLarge | Self::Registry { .. } => None,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What a policy answers: proof values that the later gates ask for.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
-use crate::{Policy, TicketTime, Units};
+use crate::{HelperName, Layer, Message, Policy, Setting, Source, Value};
 
 /// Policy allows help at this moment. Only [`Policy`] makes it; it cannot be copied and is spent at the next gate.
 ///
@@ -31,6 +32,15 @@ pub struct ControlAllowed {
     _only_here: (),
 }
 
+/// Somebody who offers help, after they have proved who they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Offerer {
+    /// The account and every group it is in.
+    pub names: BTreeSet<HelperName>,
+    /// It is in the administrators group of this computer.
+    pub administrator: bool,
+}
+
 /// Policy says no, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -41,6 +51,18 @@ pub enum Denied {
     /// `fAllowFullControl` is 0 in some layer.
     #[error("policy does not allow remote control of this computer (fAllowFullControl)")]
     Control,
+    /// `fAllowBuddyHelp` is 0 in some layer and the invitation is not for an official helper.
+    #[error("policy allows invitations for official helpers only (fAllowBuddyHelp)")]
+    Buddy,
+    /// `fAllowUnsolicited` is not 1, or 0 in some layer.
+    #[error("policy does not allow that help is offered to this computer (fAllowUnsolicited)")]
+    Offer,
+    /// The helper is neither listed nor an administrator.
+    #[error("policy does not list this helper (RAUnsolicit)")]
+    NotListed,
+    /// `fAllowUnsolicitedFullControl` is not 1, or 0 in some layer.
+    #[error("policy allows offered help to look only (fAllowUnsolicitedFullControl)")]
+    OfferControl,
     /// A policy is there but cannot be used, so nothing is allowed.
     #[error("a policy of this computer cannot be used, so nothing is allowed: {reason}")]
     Unusable {
@@ -50,14 +72,31 @@ pub enum Denied {
 }
 
 impl Policy {
-    /// Whether an invitation may be made now.
+    /// Whether an invitation for anybody may be made now.
     ///
     /// # Errors
     ///
-    /// When some layer forbids help, or cannot be used. Source: lifecycle.md R1, policy.md P4, P10.
+    /// When some layer forbids help or allows official helpers only, or cannot be used. Source: lifecycle.md R1,
+    /// policy.md P4, P10.
     pub fn may_invite(&self) -> Result<HelpAllowed, Denied> {
+        self.may_invite_for(None)
+    }
+
+    /// Whether an invitation for this helper may be made now; `None` is for whoever gets it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Policy::may_invite`]; where only official helpers are allowed, a listed name is needed (S104, S105).
+    pub fn may_invite_for(&self, helper: Option<&HelperName>) -> Result<HelpAllowed, Denied> {
         self.usable()?;
-        if self.help.unwrap_or(true) { Ok(HelpAllowed { _only_here: () }) } else { Err(Denied::Help) }
+        if !self.says(Setting::AllowToGetHelp) {
+            return Err(Denied::Help);
+        }
+        let official = |helper| self.names(Setting::OfficialHelpers).contains(helper);
+        if !self.says(Setting::AllowBuddyHelp) && !helper.is_some_and(official) {
+            return Err(Denied::Buddy);
+        }
+        Ok(HelpAllowed { _only_here: () })
     }
 
     /// Whether an expert may connect now, also with an invitation that was made when policy said otherwise.
@@ -66,7 +105,16 @@ impl Policy {
     ///
     /// As [`Policy::may_invite`]. Source: lifecycle.md R28, policy.md P4, P7.
     pub fn may_connect(&self) -> Result<HelpAllowed, Denied> {
-        self.may_invite()
+        self.may_connect_for(None)
+    }
+
+    /// The same for an invitation that was made for this helper.
+    ///
+    /// # Errors
+    ///
+    /// As [`Policy::may_invite_for`].
+    pub fn may_connect_for(&self, helper: Option<&HelperName>) -> Result<HelpAllowed, Denied> {
+        self.may_invite_for(helper)
     }
 
     /// Whether the novice may be asked for control now.
@@ -75,14 +123,68 @@ impl Policy {
     ///
     /// When some layer forbids help or control, or cannot be used. Source: lifecycle.md R45, policy.md P5, P9.
     pub fn may_control(&self) -> Result<ControlAllowed, Denied> {
-        let HelpAllowed { .. } = self.may_connect()?;
-        if self.control.unwrap_or(true) { Ok(ControlAllowed { _only_here: () }) } else { Err(Denied::Control) }
+        self.usable()?;
+        if !self.says(Setting::AllowToGetHelp) {
+            return Err(Denied::Help);
+        }
+        if self.says(Setting::AllowFullControl) { Ok(ControlAllowed { _only_here: () }) } else { Err(Denied::Control) }
+    }
+
+    /// Whether help may be offered to this computer at all.
+    ///
+    /// # Errors
+    ///
+    /// When no policy of the administrator allows it, some layer forbids it, or one cannot be used. Whether
+    /// invitations are allowed makes no difference. Source: policy.md P6.
+    pub fn may_be_offered(&self) -> Result<(), Denied> {
+        self.usable()?;
+        if self.says(Setting::AllowUnsolicited) { Ok(()) } else { Err(Denied::Offer) }
+    }
+
+    /// Whether this helper may offer help now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Policy::may_be_offered`], and when the helper is neither listed nor an administrator.
+    pub fn may_offer(&self, helper: &Offerer) -> Result<HelpAllowed, Denied> {
+        self.may_be_offered()?;
+        let listed = self.names(Setting::OfferHelpers);
+        if helper.administrator || helper.names.iter().any(|name| listed.contains(name)) {
+            Ok(HelpAllowed { _only_here: () })
+        } else {
+            Err(Denied::NotListed)
+        }
+    }
+
+    /// Whether the novice may be asked for control by somebody who offered help.
+    ///
+    /// # Errors
+    ///
+    /// When no policy of the administrator allows it, some layer forbids it, or the person at the computer has
+    /// switched control off (S110).
+    pub fn may_control_offered(&self) -> Result<ControlAllowed, Denied> {
+        self.may_be_offered()?;
+        let switched_off = |layer: &Layer| {
+            matches!(layer.source, Source::MachineSwitches | Source::OwnSwitches)
+                && layer.settings().and_then(|s| s.value(Setting::AllowFullControl)) == Some(&Value::Switch(false))
+        };
+        if self.layers().iter().any(switched_off) {
+            return Err(Denied::Control);
+        }
+        if self.says(Setting::AllowUnsolicitedFullControl) {
+            Ok(ControlAllowed { _only_here: () })
+        } else {
+            Err(Denied::OfferControl)
+        }
     }
 
     /// The longest time that an invitation may be open: one minute to 99 days.
     #[must_use]
     pub fn longest_ticket(&self) -> Duration {
-        self.longest.unwrap_or_else(|| TicketTime::new(DEFAULT_LONGEST_DAYS, Units::Days)).duration()
+        match self.decide(Setting::MaxTicketExpiry).value {
+            Some(Value::Time(time)) => time.duration(),
+            _ => Duration::ZERO,
+        }
     }
 
     /// The time that an invitation gets when somebody wants `wanted`: never above the maximum (R10).
@@ -91,13 +193,58 @@ impl Policy {
         wanted.min(self.longest_ticket())
     }
 
+    /// Whether invitations may carry their connection string only encrypted.
+    #[must_use]
+    pub fn encrypted_only(&self) -> bool {
+        self.says(Setting::CreateEncryptedOnlyTickets)
+    }
+
+    /// Whether sessions are logged.
+    #[must_use]
+    pub fn logs_sessions(&self) -> bool {
+        self.says(Setting::LoggingEnabled)
+    }
+
+    /// Whether chat is offered.
+    #[must_use]
+    pub fn offers_chat(&self) -> bool {
+        self.says(Setting::EnableChatControl)
+    }
+
+    /// The administrator's text for the question about viewing; it is shown beside the built-in text.
+    #[must_use]
+    pub fn view_message(&self) -> Option<Message> {
+        self.message(Setting::ViewMessage)
+    }
+
+    /// The administrator's text for the question about control; it is shown beside the built-in text.
+    #[must_use]
+    pub fn control_message(&self) -> Option<Message> {
+        self.message(Setting::ShareControlMessage)
+    }
+
+    fn message(&self, setting: Setting) -> Option<Message> {
+        match self.decide(setting).value {
+            Some(Value::Text(message)) if self.says(Setting::UseCustomMessages) => Some(message),
+            _ => None,
+        }
+    }
+
+    fn says(&self, setting: Setting) -> bool {
+        self.decide(setting).value == Some(Value::Switch(true))
+    }
+
+    fn names(&self, setting: Setting) -> BTreeSet<HelperName> {
+        match self.decide(setting).value {
+            Some(Value::Names(names)) => names,
+            _ => BTreeSet::new(),
+        }
+    }
+
     fn usable(&self) -> Result<(), Denied> {
-        match &self.no_help {
-            Some(reason) => Err(Denied::Unusable { reason: reason.clone() }),
+        match self.unusable().next() {
+            Some((layer, reason)) => Err(Denied::Unusable { reason: format!("{}: {reason}", layer.name) }),
             None => Ok(()),
         }
     }
 }
-
-/// The maximum of a Windows XP where nothing is configured. Source: policy.md section 2, seed item S97.
-const DEFAULT_LONGEST_DAYS: u32 = 30;

@@ -3,19 +3,39 @@
 
 use std::time::Duration;
 
-use ra_policy::{Denied, MAX_POLICY_BYTES, Policy, PolicyError, TicketTime, Units};
+use ra_policy::{
+    Denied, HelperName, Layer, MAX_POLICY_BYTES, Message, Offerer, Policy, PolicyError, PolicyText, Setting, Source,
+    TicketTime, Units,
+};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-fn policy(text: &str) -> Policy {
-    Policy::from_toml(text).unwrap_or_else(|error| panic!("{text:?}: {error}"))
+fn text(text: &str) -> PolicyText {
+    PolicyText::from_toml(text).unwrap_or_else(|error| panic!("{text:?}: {error}"))
+}
+
+fn layer(source: Source, toml: &str) -> Layer {
+    Layer::new(source, format!("{source:?}"), text(toml).for_member_of(&[]))
+}
+
+fn policy(toml: &str) -> Policy {
+    Policy::of([layer(Source::Machine, toml)])
+}
+
+fn two(above: &str, below: &str) -> [Policy; 2] {
+    let layers = || [layer(Source::GroupPolicy, above), layer(Source::OwnSwitches, below)];
+    let [one, other] = layers();
+    [Policy::of(layers()), Policy::of([other, one])]
+}
+
+fn warnings(toml: &str) -> Vec<String> {
+    text(toml).warnings().map(ToString::to_string).collect()
 }
 
 /// May invite, may connect, may control, longest ticket in seconds.
 fn verdicts(policy: &Policy) -> (bool, bool, bool, u64) {
-    let Policy { .. } = policy;
     (
         policy.may_invite().is_ok(),
         policy.may_connect().is_ok(),
@@ -48,7 +68,7 @@ fn s074_s075_r001_r028_r045_one_layer() {
 
 #[test]
 fn s107_the_longest_ticket_is_a_number_and_a_unit() {
-    for (text, seconds, warnings) in [
+    for (toml, seconds, count) in [
         ("MaxTicketExpiry = 1\nMaxTicketExpiryUnits = 0", MINUTE, 0),
         ("MaxTicketExpiry = 99\nMaxTicketExpiryUnits = 0", 99 * MINUTE, 0),
         ("MaxTicketExpiry = 6\nMaxTicketExpiryUnits = 1", 6 * HOUR, 0),
@@ -62,9 +82,8 @@ fn s107_the_longest_ticket_is_a_number_and_a_unit() {
         ("MaxTicketExpiry = 0\nMaxTicketExpiryUnits = 9", HOUR, 2),
         ("MaxTicketExpiryUnits = 0", 30 * DAY, 1),
     ] {
-        let policy = policy(text);
-        assert_eq!(policy.longest_ticket().as_secs(), seconds, "{text}");
-        assert_eq!(policy.warnings().len(), warnings, "{text}: {:?}", policy.warnings());
+        assert_eq!(policy(toml).longest_ticket().as_secs(), seconds, "{toml}");
+        assert_eq!(warnings(toml).len(), count, "{toml}");
     }
     assert_eq!(TicketTime::new(0, Units::Days).duration().as_secs(), DAY);
 }
@@ -95,7 +114,7 @@ fn s096_layers_only_restrict() {
         ("", "fAllowFullControl = 0", (true, false)),
         ("", "", (true, true)),
     ] {
-        for merged in [policy(above).merge_stricter(policy(below)), policy(below).merge_stricter(policy(above))] {
+        for merged in two(above, below) {
             let found = (merged.may_connect().is_ok(), merged.may_control().is_ok());
             assert_eq!(found, expected, "{above:?} over {below:?}");
         }
@@ -107,20 +126,35 @@ fn the_shorter_time_wins_whatever_its_unit() {
     for (one, other, seconds) in [
         ("MaxTicketExpiry = 99\nMaxTicketExpiryUnits = 0", "MaxTicketExpiry = 1\nMaxTicketExpiryUnits = 1", HOUR),
         ("MaxTicketExpiry = 2\nMaxTicketExpiryUnits = 2", "MaxTicketExpiry = 47", 47 * HOUR),
-        ("", "MaxTicketExpiry = 99\nMaxTicketExpiryUnits = 2", 99 * DAY),
+        ("MaxTicketExpiry = 99\nMaxTicketExpiryUnits = 2", "", 99 * DAY),
     ] {
-        assert_eq!(policy(one).merge_stricter(policy(other)).longest_ticket().as_secs(), seconds);
-        assert_eq!(policy(other).merge_stricter(policy(one)).longest_ticket().as_secs(), seconds);
+        for merged in two(one, other) {
+            assert_eq!(merged.longest_ticket().as_secs(), seconds);
+        }
     }
 }
 
 #[test]
-fn warnings_of_every_layer_are_kept() {
-    let merged = policy("MaxTicketExpiry = 0").merge_stricter(policy("MaxTicketExpiryUnits = 2"));
-    let text: Vec<String> = merged.warnings().iter().map(ToString::to_string).collect();
+fn only_the_administrator_can_permit_more_than_the_default() {
+    let wide = "MaxTicketExpiry = 99\nMaxTicketExpiryUnits = 2\nfAllowUnsolicited = 1\nRAUnsolicit = [\"lee\"]\n";
+    for (source, days, offered) in [
+        (Source::GroupPolicy, 99, true),
+        (Source::Machine, 99, true),
+        (Source::Extra, 30, false),
+        (Source::OwnSwitches, 30, false),
+    ] {
+        let policy = Policy::of([layer(source, wide)]);
+        assert_eq!(policy.longest_ticket().as_secs(), days * DAY, "{source:?}");
+        assert_eq!(policy.may_be_offered().is_ok(), offered, "{source:?}");
+    }
+}
+
+#[test]
+fn what_is_read_otherwise_than_written_is_said() {
     assert_eq!(
-        text,
+        warnings("MaxTicketExpiry = 0\nOptimizeBandwidth = 3\n[group.x]\nMaxTicketExpiryUnits = 2"),
         [
+            "OptimizeBandwidth is read, but neither its name nor its numbers are confirmed, and it has no effect",
             "MaxTicketExpiry = 0 is outside 1 to 99, 1 is used",
             "MaxTicketExpiryUnits without MaxTicketExpiry has no effect"
         ]
@@ -129,14 +163,111 @@ fn warnings_of_every_layer_are_kept() {
 
 #[test]
 fn a_policy_that_cannot_be_used_means_no_help_whatever_else_is_said() {
-    let broken = || Policy::no_help("policy.toml: cannot be read");
-    let open = || policy("fAllowToGetHelp = 1\nfAllowFullControl = 1");
-    for merged in [broken(), broken().merge_stricter(open()), open().merge_stricter(broken())] {
-        let denied = Denied::Unusable { reason: "policy.toml: cannot be read".into() };
+    let open = || layer(Source::GroupPolicy, "fAllowToGetHelp = 1\nfAllowFullControl = 1\nfAllowUnsolicited = 1");
+    let broken = || Layer::unusable(Source::OwnSwitches, "settings.toml", "cannot be read");
+    for merged in [vec![broken()], vec![broken(), open()], vec![open(), broken()]] {
+        let denied = Denied::Unusable { reason: "settings.toml: cannot be read".into() };
+        let merged = Policy::of(merged);
         assert_eq!(merged.may_invite().unwrap_err(), denied);
         assert_eq!(merged.may_connect().unwrap_err(), denied);
         assert_eq!(merged.may_control().unwrap_err(), denied);
+        assert_eq!(merged.may_be_offered().unwrap_err(), denied);
+        assert_eq!(merged.may_control_offered().unwrap_err(), denied);
     }
+}
+
+#[test]
+fn s104_s105_without_buddy_help_only_an_official_helper_is_invited() {
+    let helpdesk = HelperName::new("example\\Helpdesk").unwrap();
+    let friend = HelperName::new("Lee").unwrap();
+    let on = policy("fAllowBuddyHelp = 1\nOfficialHelpers = ['EXAMPLE\\helpdesk']");
+    let off = policy("fAllowBuddyHelp = 0\nOfficialHelpers = ['EXAMPLE\\helpdesk']");
+    for (helper, with, without) in [(None, true, false), (Some(&friend), true, false), (Some(&helpdesk), true, true)] {
+        assert_eq!((on.may_invite_for(helper).is_ok(), off.may_invite_for(helper).is_ok()), (with, without));
+        assert_eq!((on.may_connect_for(helper).is_ok(), off.may_connect_for(helper).is_ok()), (with, without));
+    }
+    assert_eq!(off.may_invite().unwrap_err(), Denied::Buddy);
+}
+
+#[test]
+fn s076_help_is_offered_only_where_policy_says_so() {
+    let lee = Offerer { names: [HelperName::new("EXAMPLE\\Lee").unwrap()].into(), administrator: false };
+    let administrator = Offerer { names: [].into(), administrator: true };
+    for (toml, listed, by_administrator, control) in [
+        ("", false, false, false),
+        ("fAllowUnsolicited = 0", false, false, false),
+        ("fAllowUnsolicited = 1", false, true, false),
+        ("fAllowUnsolicited = 1\nRAUnsolicit = ['example\\lee']", true, true, false),
+        ("fAllowUnsolicited = 1\nRAUnsolicit = ['lee']", false, true, false),
+        ("fAllowUnsolicited = 1\nfAllowUnsolicitedFullControl = 1", false, true, true),
+        ("fAllowToGetHelp = 0\nfAllowUnsolicited = 1", false, true, false),
+        ("fAllowToGetHelp = 1", false, false, false),
+    ] {
+        let policy = policy(toml);
+        assert_eq!(policy.may_offer(&lee).is_ok(), listed, "{toml}");
+        assert_eq!(policy.may_offer(&administrator).is_ok(), by_administrator, "{toml}");
+        assert_eq!(policy.may_control_offered().is_ok(), control, "{toml}");
+    }
+}
+
+#[test]
+fn s099_s100_members_of_a_group_have_their_own_values() {
+    let file = text(
+        "fAllowFullControl = 0\nMaxTicketExpiry = 2\n\
+         [group.pupils]\nfAllowToGetHelp = 0\n\
+         [group.\"domain users\"]\nfAllowFullControl = 1\nMaxTicketExpiry = 6\n\
+         [group.helpdesk]\nMaxTicketExpiry = 1\nMaxTicketExpiryUnits = 2\n",
+    );
+    for (groups, expected) in [
+        (&[][..], (true, true, false, 2 * HOUR)),
+        (&["staff"], (true, true, false, 2 * HOUR)),
+        (&["pupils"], (false, false, false, 2 * HOUR)),
+        (&["domain users"], (true, true, true, 6 * HOUR)),
+        (&["domain users", "helpdesk"], (true, true, true, 6 * HOUR)),
+        (&["helpdesk"], (true, true, false, DAY)),
+        (&["helpdesk", "pupils"], (false, false, false, DAY)),
+        (&["Pupils"], (true, true, false, 2 * HOUR)),
+    ] {
+        let groups: Vec<_> = groups.iter().map(|group| (*group).to_owned()).collect();
+        let policy = Policy::of([Layer::new(Source::Machine, "policy.toml", file.for_member_of(&groups))]);
+        assert_eq!(verdicts(&policy), expected, "{groups:?}");
+    }
+}
+
+#[test]
+fn an_administrators_text_is_one_harmless_line() {
+    let shown = |message: &str| Message::new(message).map(|message| message.as_str().to_owned());
+    assert_eq!(shown(" Call\r\n555\u{1b}[2J \u{202e}first\u{200b}. "), Some("Call 555 [2J first.".to_owned()));
+    assert_eq!((shown(""), shown(" \n "), shown("\u{202e}")), (None, None, None));
+    assert_eq!(shown(&"x".repeat(5000)).unwrap().len(), ra_policy::MESSAGE_CHARS);
+    let policy = policy("UseCustomMessages = 1\nViewMessage = 'See'\nShareControlMessage = ''");
+    assert_eq!(policy.view_message().unwrap().as_str(), "See");
+    assert_eq!(policy.control_message(), None, "an empty text is the built-in one");
+}
+
+#[test]
+fn messages_need_their_switch() {
+    assert_eq!(policy("ViewMessage = 'See'").view_message(), None);
+    assert_eq!(policy("UseCustomMessages = 0\nViewMessage = 'See'").view_message(), None);
+}
+
+#[test]
+fn who_decided_is_known() {
+    let policy = Policy::of([
+        layer(Source::OwnSwitches, "fAllowFullControl = 0\nMaxTicketExpiry = 9"),
+        layer(Source::GroupPolicy, "fAllowFullControl = 1\nMaxTicketExpiry = 6\nLoggingEnabled = 0"),
+        layer(Source::Extra, "LoggingEnabled = 1"),
+    ]);
+    let by = |setting| policy.decide(setting).by.map(|layer| layer.source);
+    assert_eq!(by(Setting::AllowFullControl), Some(Source::OwnSwitches));
+    assert_eq!(by(Setting::MaxTicketExpiry), Some(Source::GroupPolicy));
+    assert_eq!(by(Setting::LoggingEnabled), Some(Source::Extra));
+    assert_eq!(by(Setting::AllowToGetHelp), None);
+    let others = policy.decide(Setting::AllowFullControl).others;
+    assert_eq!(
+        others.iter().map(|(layer, value)| (layer.source, value.to_string())).collect::<Vec<_>>(),
+        [(Source::GroupPolicy, "1".to_owned())]
+    );
 }
 
 #[test]
@@ -162,33 +293,58 @@ fn what_is_not_understood_is_an_error_with_its_place() {
         ("fAllowFullControl = 0.5\n", "0.5"),
         ("MaxTicketExpiry = [1]\n", "[1]"),
         ("[section]\n", "section"),
+        ("group = 1\n", "group"),
+        ("[group]\nstaff = 1\n", "staff"),
+        ("[group.staff]\nfAllowToGetHelp = 0\n[group.staff.more]\n", "more"),
+        ("ViewMessage = 1\n", "1"),
+        ("RAUnsolicit = 'lee'\n", "'lee'"),
+        ("RAUnsolicit = [1]\n", "[1]"),
         ("fAllowToGetHelp = 1\nfAllowToGetHelp = 0\n", "fAllowToGetHelp"),
         ("fAllowToGetHelp\n", ""),
         ("= 1\n", ""),
     ] {
-        let error = Policy::from_toml(text).unwrap_err();
+        let error = PolicyText::from_toml(text).unwrap_err();
         let span = error.span().unwrap_or_else(|| panic!("{text:?} has no place: {error}"));
         assert!(text[span.clone()].contains(place), "{text:?}: {error} at {:?}", &text[span]);
         let message = error.to_string();
         assert!(!message.is_empty() && !message.contains('\n'), "{message:?}");
     }
-    assert_eq!(Policy::from_toml(&" ".repeat(MAX_POLICY_BYTES + 1)), Err(PolicyError::TooLarge));
-    assert!(Policy::from_toml(&" ".repeat(MAX_POLICY_BYTES)).is_ok());
-    assert!(Policy::from_toml(&"[".repeat(MAX_POLICY_BYTES)).is_err(), "no overflow however deep");
+    assert_eq!(PolicyText::from_toml(&" ".repeat(MAX_POLICY_BYTES + 1)), Err(PolicyError::TooLarge));
+    assert!(PolicyText::from_toml(&" ".repeat(MAX_POLICY_BYTES)).is_ok());
+    assert!(PolicyText::from_toml(&"[".repeat(MAX_POLICY_BYTES)).is_err(), "no overflow however deep");
+}
+
+#[test]
+fn a_local_switch_is_what_the_control_panel_has() {
+    assert!(
+        PolicyText::switches_from_toml("fAllowToGetHelp = 0\nfAllowFullControl = 0\nMaxTicketExpiry = 6\n").is_ok()
+    );
+    for text in ["fAllowUnsolicited = 1\n", "LoggingEnabled = 0\n", "[group.staff]\n", "UseCustomMessages = 1\n"] {
+        assert!(PolicyText::switches_from_toml(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn settings_are_written_as_they_are_read() {
+    let toml = "fAllowToGetHelp = 0\nMaxTicketExpiry = 6\nMaxTicketExpiryUnits = 2\nRAUnsolicit = [\"EXAMPLE\\\\Lee\"]\n\
+                ViewMessage = \"say \\\"no\\\"\"\n";
+    let settings = text(toml).for_member_of(&[]);
+    assert_eq!(text(&settings.to_toml()).for_member_of(&[]), settings, "{}", settings.to_toml());
 }
 
 #[test]
 fn the_samples_of_the_manual_parse() {
     let manual = include_str!("../../../docs/POLICY.md");
+    // The worked examples are for the program that reads files.
+    let (manual, _) = manual.split_once("## Worked examples").unwrap();
     let samples: Vec<&str> =
         manual.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
     assert!(!samples.is_empty());
     for sample in &samples {
-        assert_eq!(policy(sample).warnings(), &[], "{sample}");
+        assert_eq!(warnings(sample), [""; 0], "{sample}");
     }
-    let first = policy(samples[0]);
-    assert_eq!(verdicts(&first), (true, true, false, 6 * HOUR), "as the manual says of its first sample");
-    for key in ["fAllowToGetHelp", "fAllowFullControl", "MaxTicketExpiry", "MaxTicketExpiryUnits"] {
-        assert!(manual.contains(&format!("| `{key}` |")), "{key} has a row");
+    assert_eq!(verdicts(&policy(samples[0])), (true, true, false, 6 * HOUR), "as the manual says of its first sample");
+    for setting in Setting::ALL.iter().map(|setting| setting.name()).chain(["MaxTicketExpiryUnits"]) {
+        assert!(manual.contains(&format!("| `{setting}` |")), "{setting} has a row");
     }
 }
