@@ -101,3 +101,127 @@ fn work(mut injector: Injector, events: &mut events::Receiver<ToHands>, releases
 const EVENTS_OF_A_PDU: usize = 255;
 /// Events that may wait for the desktop: a second of the fastest typist and mouse together.
 const WAITING: usize = 4 * EVENTS_OF_A_PDU;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::{Duration, Instant};
+
+    use ra_desktop::{Capture, Choice, Desktop, Waker};
+    use ra_session::novice::{Connecting, Controlling};
+    use ra_session::{InputGate, Seat};
+
+    use super::*;
+
+    /// Control, agreed to, over a demo desktop whose watcher listens.
+    struct Bench {
+        control: Controlling,
+        gate: InputGate,
+        hands: Hands,
+        capture: Box<dyn Capture>,
+        stopper: Waker,
+        watcher: Option<JoinHandle<()>>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let (seat, gate, _) = Seat::new();
+            let Desktop { injector, watcher, capture, .. } = ra_desktop::open(Choice::Demo, gate.clone()).unwrap();
+            let stopper = watcher.stopper();
+            let watcher = std::thread::spawn(move || watcher.run(Box::new(|_| {})));
+            let deadline = Instant::now() + DEADLINE;
+            while !injector.is_watched() {
+                assert!(Instant::now() < deadline, "the watcher does not begin");
+                std::thread::yield_now();
+            }
+            let policy = ra_policy::Policy::default();
+            let proof = ra_ticket::ExpectedProof::from_bytes(&[7; 32]).unwrap();
+            let redeemed = proof.verify_bytes(&[7; 32]).unwrap();
+            let (waiting, question) = Connecting::new().redeem(redeemed, policy.may_connect().unwrap(), seat);
+            let viewing = waiting.consent(question.yes().consent().unwrap());
+            let (asked, question) = viewing.ask_control(&policy.may_control().unwrap());
+            let control = asked.consent(question.yes().consent().unwrap());
+            let hands = Hands::start(injector).unwrap();
+            Self { control, gate, hands, capture, stopper, watcher: Some(watcher) }
+        }
+
+        fn point(&self, x: u16) {
+            self.hands.inject(self.control.input_permit().stamp(InputEvent::PointerMove { x, y: 1 }));
+        }
+
+        /// Waits until the pointer stands where it should.
+        fn await_pointer(&mut self, x: u16) {
+            let deadline = Instant::now() + DEADLINE;
+            while self.capture.cursor().unwrap().is_none_or(|cursor| cursor.position != (x, 1)) {
+                assert!(Instant::now() < deadline, "the event does not arrive");
+                self.capture.wait(Some(DEADLINE)).unwrap();
+                self.capture.read().unwrap();
+            }
+        }
+    }
+
+    impl Drop for Bench {
+        fn drop(&mut self) {
+            self.stopper.wake();
+            let _ended = self.watcher.take().map(JoinHandle::join);
+        }
+    }
+
+    #[test]
+    fn an_event_reaches_the_desktop_and_held_keys_are_lifted_when_asked() {
+        let mut bench = Bench::new();
+        bench.point(17);
+        bench.await_pointer(17);
+        assert_eq!(bench.hands.release_all().blocking_recv(), Ok(true));
+    }
+
+    #[test]
+    fn what_waits_when_the_gate_shuts_never_arrives() {
+        let mut bench = Bench::new();
+        bench.point(17);
+        bench.await_pointer(17);
+        let late = bench.control.input_permit().stamp(InputEvent::PointerMove { x: 99, y: 1 });
+        bench.gate.shut();
+        bench.hands.inject(late);
+        drop(std::mem::replace(&mut bench.hands, idle().0));
+        assert_eq!(bench.capture.cursor().unwrap(), None, "the pointer has not moved");
+    }
+
+    /// Hands whose thread takes nothing from its queue.
+    fn idle() -> (Hands, events::Receiver<ToHands>) {
+        let (events, events_in) = events::channel(WAITING);
+        (Hands { events: Some(events), releases: None, thread: None }, events_in)
+    }
+
+    #[tokio::test]
+    async fn an_expert_who_is_too_fast_waits_until_the_events_of_a_pdu_have_room() {
+        let (hands, mut taken) = idle();
+        let has_room = async || tokio::time::timeout(Duration::ZERO, hands.room()).await.is_ok();
+        let send = || hands.events.as_ref().unwrap().try_send(ToHands::Look).unwrap();
+        (0..3 * EVENTS_OF_A_PDU).for_each(|_| send());
+        assert!(has_room().await, "for a fourth PDU");
+        send();
+        assert!(!has_room().await, "one event of it would be lost");
+        taken.recv().await.unwrap();
+        assert!(has_room().await);
+    }
+
+    #[test]
+    fn the_thread_has_ended_when_the_handle_is_gone() {
+        let (events, mut events_in) = events::channel(1);
+        let (releases, releases_in) = mpsc::channel();
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = Arc::clone(&ended);
+        let thread = std::thread::spawn(move || {
+            while events_in.blocking_recv().is_some() || releases_in.recv().is_ok() {}
+            // Whoever does not wait for the thread is faster than this.
+            (0..1000).for_each(|_| std::thread::yield_now());
+            end.store(true, Ordering::SeqCst);
+        });
+        drop(Hands { events: Some(events), releases: Some(releases), thread: Some(thread) });
+        assert!(ended.load(Ordering::SeqCst));
+    }
+
+    const DEADLINE: Duration = Duration::from_secs(10);
+}

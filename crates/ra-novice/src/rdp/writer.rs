@@ -123,8 +123,11 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
     use tokio::sync::oneshot;
     use tokio::task::LocalSet;
+    use tokio::time::{Duration, timeout};
 
     use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(10);
 
     fn viewing() -> (Viewing, ViewGate) {
         let (seat, _, gate) = Seat::new();
@@ -140,7 +143,7 @@ mod tests {
     async fn send(frames: &FramesOut, frame: Stamped<View, Vec<Vec<u8>>>) {
         let (done, written) = oneshot::channel();
         assert!(frames.send(frame, move || done.send(()).unwrap()), "there is room for one frame");
-        written.await.unwrap();
+        timeout(DEADLINE, written).await.unwrap().unwrap();
     }
 
     #[tokio::test]
@@ -176,7 +179,7 @@ mod tests {
                 let batches = vec![b"first".to_vec(), b"second".to_vec(), b"third".to_vec()];
                 assert!(frames.send(stamp.stamp(batches), || {}));
                 let mut read = [0; 5];
-                theirs.read_exact(&mut read).await.unwrap();
+                timeout(DEADLINE, theirs.read_exact(&mut read)).await.unwrap().unwrap();
                 let _ended = viewing.end(EndReason::NoviceStopped);
                 drop((outbox, frames));
                 let mut rest = Vec::new();
