@@ -179,7 +179,8 @@ impl ConnectionString2 {
         let last = |endpoint: &&Endpoint| matches!(endpoint.host, Host::Ipv6(_)) && endpoint.host.is_link_local();
         let mut endpoints: Vec<Endpoint> = Vec::new();
         for endpoint in all().filter(|endpoint| !last(endpoint)).chain(all().filter(last)) {
-            if endpoints.len() < MAX_ADDRESSES && !endpoints.contains(endpoint) {
+            // Whoever made this kept no more than may be dialled.
+            if !endpoints.contains(endpoint) {
                 endpoints.push(endpoint.clone());
             }
         }
@@ -456,3 +457,22 @@ const CERTIFICATE_BYTES: core::ops::RangeInclusive<usize> = 1..=MAX_CERTIFICATE_
 /// Characters of base64 in a line, as in genuine tickets.
 const CERTIFICATE_LINE: usize = 76;
 const BLOCK_BYTES: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_behind_the_text_of_a_ticket_is_cut_off() {
+        let password = Password::new("A1B2C3D4E5F6").unwrap();
+        let listeners = vec!["192.0.2.17:50312".parse().unwrap()];
+        let connection = ConnectionString2::new([6; 20].into(), SessionId::from_entropy(&[5; 48]), listeners).unwrap();
+        let encrypt =
+            |text: &str| LhTicket(crypto::encrypt(&crypto::ticket_key(password.expose()), &crypto::utf16le(text)));
+        for end in ["", "\0", "\r\n\0\0 "] {
+            assert_eq!(encrypt(&format!("{connection}{end}")).decrypt(&password).unwrap(), connection, "{end:?}");
+        }
+        let inside = encrypt(&format!("{connection}\0x")).decrypt(&password);
+        assert!(matches!(inside, Err(Unreadable::ConnectionString(_))), "{inside:?}");
+    }
+}

@@ -36,6 +36,31 @@ fn listeners_of_a_connection_string() {
 }
 
 #[test]
+fn of_a_foreign_connection_string_the_first_listeners_are_kept() {
+    let text = ConnectionString2::new(hash(), id(), many(1)).unwrap().to_string();
+    let one = "<L P=\"1\" N=\"h\"/>";
+    let listeners = |ports: core::ops::RangeInclusive<usize>| ports.map(|port| one.replace('1', &port.to_string()));
+    // Two groups, of which the second has the listener that is one too many.
+    let groups: String = listeners(1..=20).chain(["</T><T>".to_owned()]).chain(listeners(21..=33)).collect();
+    let read: ConnectionString2 = text.replace(one, &groups).parse().unwrap();
+    assert_eq!(read.endpoints(), many(MAX_ADDRESSES));
+    assert_eq!(read.transports()[1].listeners.len(), MAX_ADDRESSES - 20);
+    // A group that stands elsewhere, and something else that stands among the groups, are not groups.
+    let elsewhere = text.replace("<C>", "<T><L P=\"2\" N=\"x\"/></T><C><X><L P=\"3\" N=\"y\"/></X>");
+    let read: ConnectionString2 = elsewhere.parse().unwrap();
+    assert_eq!((read.transports().len(), read.endpoints()), (1, many(1)));
+}
+
+#[test]
+fn addresses_that_nobody_can_place_are_dialled_last() {
+    let endpoints = |texts: [&str; 4]| texts.map(|text| text.parse::<Endpoint>().unwrap());
+    let listed = endpoints(["[fe80::1]:1", "[2001:db8::1]:1", "169.254.0.1:1", "h:1"]);
+    let connection = ConnectionString2::new(hash(), id(), listed.to_vec()).unwrap();
+    let dialled = endpoints(["[2001:db8::1]:1", "169.254.0.1:1", "h:1", "[fe80::1]:1"]);
+    assert_eq!(connection.endpoints(), dialled);
+}
+
+#[test]
 fn addresses_of_an_rc_ticket() {
     assert_eq!(RcTicket::new(vec![], id(), hash()), Err(RcTicketProblem::NoAddress));
     let ticket = RcTicket::new(many(MAX_ADDRESSES + 1), id(), hash()).unwrap();
