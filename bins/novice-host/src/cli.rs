@@ -96,8 +96,9 @@ Example: what is allowed here, and which file says so
 /// Where to wait and what to share.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Serve {
-    /// Where to wait for connections; port 0 picks a free one [default: [::]:3389]
+    // Not a doc comment, since the address would read as a link there.
     #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(help = "Where to wait for connections; port 0 picks a free one [default: [::]:3389]")]
     pub(crate) listen: Vec<SocketAddr>,
     /// Which desktop to share; `auto` never chooses `demo`
     #[arg(long, value_enum, default_value_t = Desktop::Auto)]

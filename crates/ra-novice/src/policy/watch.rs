@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
@@ -15,12 +15,16 @@ use crate::settings::Paths;
 /// connection and each request for control, so a missed change delays the end of a control that runs, nothing else.
 #[derive(Debug)]
 pub struct PolicyWatch {
-    _eyes: Arc<Mutex<Eyes>>,
+    news: Sender<News>,
 }
 
-#[derive(Debug)]
+enum News {
+    Seen(notify::Result<notify::Event>),
+    Stop,
+}
+
 struct Eyes {
-    watcher: Option<RecommendedWatcher>,
+    watcher: RecommendedWatcher,
     places: Vec<PathBuf>,
     watched: BTreeSet<PathBuf>,
 }
@@ -31,52 +35,67 @@ impl PolicyWatch {
     /// # Errors
     /// When the system has no means to watch files left.
     pub fn start(paths: &Paths, changed: impl Fn() + Send + 'static) -> Result<Self, notify::Error> {
-        let eyes =
-            Arc::new(Mutex::new(Eyes { watcher: None, places: watched_places(paths), watched: BTreeSet::new() }));
-        // Weak: the look-out ends with its owner, not with its own thread.
-        let seeing = Arc::downgrade(&eyes);
-        let on_event = move |event: notify::Result<notify::Event>| {
-            let Some(eyes) = seeing.upgrade() else { return };
-            // An error may hide a change.
-            let matters = event.map_or(true, |event| !event.kind.is_access() && eyes_of(&eyes).concerns(&event.paths));
-            if matters {
-                eyes_of(&eyes).look();
-                changed();
-            }
-        };
-        let watcher = notify::recommended_watcher(on_event)?;
-        {
-            let mut eyes = eyes_of(&eyes);
-            eyes.watcher = Some(watcher);
-            eyes.look();
-        }
-        Ok(Self { _eyes: eyes })
+        let (news, heard) = channel();
+        let seen = news.clone();
+        let watcher = notify::recommended_watcher(move |event| {
+            // Nobody listens any more when the look-out is being taken down.
+            let _ = seen.send(News::Seen(event));
+        })?;
+        let mut eyes = Eyes { watcher, places: watched_places(paths), watched: BTreeSet::new() };
+        eyes.look();
+        // A thread of its own, since what reports events cannot be told at the same time what to watch.
+        let thread = std::thread::Builder::new().name("policy".to_owned());
+        thread.spawn(move || eyes.run(&heard, &changed)).map_err(notify::Error::io)?;
+        Ok(Self { news })
     }
 }
 
-fn eyes_of(eyes: &Arc<Mutex<Eyes>>) -> std::sync::MutexGuard<'_, Eyes> {
-    eyes.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for PolicyWatch {
+    fn drop(&mut self) {
+        // Not waited for: it may be about to report to somebody who waits for us.
+        let _ = self.news.send(News::Stop);
+    }
 }
 
 impl Eyes {
+    fn run(mut self, heard: &Receiver<News>, changed: &dyn Fn()) {
+        while let Ok(News::Seen(event)) = heard.recv() {
+            // An error may hide a change.
+            if event.map_or(true, |event| !event.kind.is_access() && self.concerns(&event.paths)) {
+                // Watched first, read afterwards: nothing falls between.
+                self.look();
+                changed();
+            }
+        }
+    }
+
     /// Watches each place; of one that does not exist the nearest directory above, where it will appear.
     fn look(&mut self) {
-        let Some(watcher) = &mut self.watcher else { return };
+        // What appears in a directory before it is watched is found in the next round.
+        for _ in 0..=DEEPEST {
+            let wanted = self.wanted();
+            for gone in self.watched.difference(&wanted) {
+                let _ = self.watcher.unwatch(gone);
+            }
+            for place in &wanted {
+                // Again even if it is watched: the directory may be another one by now.
+                if let Err(error) = self.watcher.watch(place, RecursiveMode::NonRecursive) {
+                    tracing::debug!(place = %place.display(), %error, "cannot watch");
+                }
+            }
+            if wanted == std::mem::replace(&mut self.watched, wanted.clone()) {
+                return;
+            }
+        }
+    }
+
+    fn wanted(&self) -> BTreeSet<PathBuf> {
         let mut wanted = BTreeSet::new();
         for place in &self.places {
             wanted.extend(place.ancestors().find(|ancestor| ancestor.is_dir()).map(Path::to_owned));
             below(place, DEEPEST, &mut wanted);
         }
-        for gone in self.watched.difference(&wanted) {
-            let _ = watcher.unwatch(gone);
-        }
-        for place in &wanted {
-            // Again even if it is watched: the directory may be another one by now.
-            if let Err(error) = watcher.watch(place, RecursiveMode::NonRecursive) {
-                tracing::debug!(place = %place.display(), %error, "cannot watch");
-            }
-        }
-        self.watched = wanted;
+        wanted
     }
 
     fn concerns(&self, paths: &[PathBuf]) -> bool {
