@@ -197,5 +197,5 @@ const EXPERT: ParticipantId = ParticipantId(1);
 const TPKT_VERSION: u8 = 3;
 /// The smallest preconnection PDU, bytes.
 const PRECONNECTION_SIZE: usize = 16;
-/// The largest that is read, bytes: [EPS] has no limit, and nobody needs more than a name.
+/// The largest that is read, bytes: \[EPS\] has no limit, and nobody needs more than a name.
 const PRECONNECTION_LIMIT: usize = 4096;

@@ -1,6 +1,6 @@
 //! RDP as the novice speaks it. The types of the IronRDP crates stop in this module.
 //!
-//! [`accept`] takes a socket to the end of the connection sequence, with nothing shown and nothing asked; [`Line`] is
+//! [`accept`](fn@accept) takes a socket to the end of the connection sequence, with nothing shown and nothing asked; [`Line`] is
 //! what is left of the connection then: events in, words and frames out. Until [`Line::open_up`] only the `remdesk`
 //! channel and a disconnect are parsed; whatever else an expert sends before the novice's yes is dropped unread.
 
