@@ -184,6 +184,7 @@ fn s055_r044_esc_takes_control_back_at_once() {
     table.local(LocalEvent::Esc);
     assert_eq!(table.told.last(), Some(&Tell::ControlRevoked(RevokedBy::Esc)));
     table.local(LocalEvent::KeysReleased);
+    assert!(table.control_questions.is_empty(), "nobody is asked again by itself");
     table.key();
     assert_eq!(table.landed.len(), 1);
     assert!(table.view.is_open(), "the expert goes on seeing");
