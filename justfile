@@ -59,8 +59,8 @@ trace *options:
     cargo xtask trace {{options}}
 
 # Plant bugs, see whether the tests notice
-mutants:
-    cargo xtask mutants
+mutants *packages:
+    cargo xtask mutants {{packages}}
 
 # Measure the release programs
 bench *options:

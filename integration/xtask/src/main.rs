@@ -37,7 +37,7 @@ enum Verb {
     /// Which behaviours of the seeds have a test, a page, or nothing yet
     Trace(trace::Options),
     /// Plants bugs and sees whether the tests notice (needs cargo-mutants)
-    Mutants,
+    Mutants(mutants::Options),
     /// Checks the formatting
     Fmt,
     /// Runs clippy, warnings denied
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         Verb::Test => test::run(),
         Verb::Bench(options) => bench::run(&options),
         Verb::Trace(options) => trace::run(&options),
-        Verb::Mutants => mutants::run(),
+        Verb::Mutants(options) => mutants::run(&options),
         Verb::Fmt => checks::formatting(),
         Verb::Lint => checks::lints(),
         Verb::Pure => pure::run(),
