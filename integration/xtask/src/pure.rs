@@ -1,10 +1,12 @@
-//! Edges between crates that must not exist: the picture of the architecture, held by `cargo tree`.
+//! Edges between crates that must not exist: the picture of the architecture, held by `cargo tree`; and calls that a
+//! pure crate must not make, since the standard library has no edge to forbid.
 
 use std::collections::BTreeSet;
+use std::fs;
 
-use crate::ground::{Done, Trouble, cargo, output_of};
+use crate::ground::{Done, Trouble, cargo, files, output_of, root};
 
-/// Looks for forbidden edges, direct or not.
+/// Looks for forbidden edges, direct or not, and for forbidden calls.
 pub(crate) fn run() -> Done {
     let mut found = Vec::new();
     for (from, forbidden, why) in RULES {
@@ -15,7 +17,24 @@ pub(crate) fn run() -> Done {
             }
         }
     }
+    for name in files()?.iter().filter(|name| is_pure(name)) {
+        let text = fs::read_to_string(root().join(name))?;
+        found.extend(calls(&text).map(|(line, call)| format!("{name}:{line}: {call}: {PURE}")));
+    }
     if found.is_empty() { Ok(()) } else { Err(Trouble::new(found.join("\n"))) }
+}
+
+fn is_pure(name: &str) -> bool {
+    let inside = |package: &&str| name.starts_with(&format!("crates/{package}/src/"));
+    let test = name.ends_with("tests.rs") || name.contains("/tests/");
+    name.ends_with(".rs") && !test && PURE_PACKAGES.iter().any(|package| inside(&package))
+}
+
+/// The forbidden calls of a file and their lines; its tests, which come last, may do what they like.
+fn calls(text: &str) -> impl Iterator<Item = (usize, &'static str)> {
+    let code = text.lines().enumerate().take_while(|(_, line)| !line.starts_with("#[cfg(test)]"));
+    let code = code.filter(|(_, line)| !line.trim_start().starts_with("//"));
+    code.flat_map(|(at, line)| CALLS.iter().filter(|call| line.contains(**call)).map(move |call| (at + 1, *call)))
 }
 
 /// Every package that a package is built from, itself included.
@@ -51,6 +70,21 @@ const OUTSIDE: &[&str] = &[
     "ra-expert",
 ];
 
+const PURE_PACKAGES: [&str; 5] = ["ra-policy", "ra-ticket", "ra-session", "ra-channels", "ra-graphics"];
+
+/// The clock, the file system, the environment, threads and sockets of the standard library.
+const CALLS: &[&str] = &[
+    "SystemTime::now",
+    "Instant::now",
+    "std::fs",
+    "std::env",
+    "std::thread",
+    "std::process",
+    "TcpStream",
+    "UdpSocket",
+    "UnixStream",
+];
+
 const PURE: &str = "it is pure: bytes, values and a time come in, values and effects go out";
 
 /// From, what it must not reach, and why.
@@ -80,6 +114,14 @@ const RULES: &[(&str, &[&str], &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pure_crate_must_not_read_the_clock_but_its_tests_may() {
+        let text = "// Instant::now in words\nlet now = Instant::now();\n#[cfg(test)]\nuse std::fs;\n";
+        assert_eq!(calls(text).collect::<Vec<_>>(), [(2, "Instant::now")]);
+        assert!(is_pure("crates/ra-session/src/gate.rs") && !is_pure("crates/ra-session/tests/novice.rs"));
+        assert!(!is_pure("crates/ra-novice/src/driver.rs"));
+    }
 
     #[test]
     fn a_star_stands_for_any_ending() {
