@@ -284,3 +284,29 @@ fn attribute_error_position(error: &AttrError) -> usize {
         | AttrError::Duplicated(at, _) => at,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_end_an_attribute_or_a_tag_is_escaped() {
+        let written = Escaped("a<b>&\"c\" d~\u{7f}\u{1F600}\n").to_string();
+        assert_eq!(written, "a&lt;b&gt;&amp;&quot;c&quot; d~&#127;&#128512;&#10;");
+    }
+
+    #[test]
+    fn white_space_in_an_attribute_is_blanks() {
+        let elements = elements("<a b='1\t2\n3\r4'/>").unwrap();
+        assert_eq!(elements[0].attribute("B").unwrap().value(Ampersand::Reference).unwrap(), "1 2 3 4");
+    }
+
+    #[test]
+    fn a_broken_attribute_is_pointed_at() {
+        for (text, place) in [("  <abc def>", 10..11), ("  <abc def=ghi>", 11..12), ("  <abc def='1' ghi='2>", 2..3)] {
+            let fault = elements(text).unwrap_err();
+            assert!(matches!(fault.problem, MarkupProblem::Syntax(_)));
+            assert_eq!(fault.span, place, "{text}");
+        }
+    }
+}

@@ -118,6 +118,23 @@ fn the_largest_connection_string_of_ours_fits_into_a_file() {
 }
 
 #[test]
+fn a_file_of_just_the_largest_size_is_written() {
+    let text = ConnectionString2::new(hash(), id(), many(1)).unwrap().to_string();
+    let issue = |name: usize, padding: usize| {
+        let foreign = text.replace("SID=\"0\"", &format!("SID=\"{}\"", "0".repeat(padding)));
+        let password = Password::new("A1B2C3D4E5F6").unwrap();
+        let ticket = Ticket::type2(&foreign.parse().unwrap(), &password, PassStub::from_entropy(&[1; 32]));
+        let header = Header { user_name: "K".repeat(name), ..header(1) };
+        Invitation::issue(header, ticket).map(|invitation| invitation.to_bytes().len())
+    };
+    // The encrypted ticket grows by 32 digits for 8 characters, the name one by one.
+    let padding = 10_000 + (MAX_FILE_BYTES - issue(1, 10_000).unwrap()) / 4 - 7;
+    let name = 1 + MAX_FILE_BYTES - issue(1, padding).unwrap();
+    assert_eq!(issue(name, padding), Ok(MAX_FILE_BYTES));
+    assert_eq!(issue(name + 1, padding), Err(IssueError::TooLarge));
+}
+
+#[test]
 fn the_start_of_an_invitation() {
     let ticket = || Ticket::type1_without_password(RcTicket::new(many(1), id(), hash()).unwrap());
     let last = Invitation::issue(header(u64::from(u32::MAX)), ticket()).unwrap();
@@ -152,6 +169,7 @@ fn keys_of_any_size_have_a_blob() {
 fn key_hashes_of_another_length_are_refused() {
     let text = hash().to_string();
     assert_eq!(text.parse::<KeyHash>(), Ok(hash()));
+    assert_eq!(hash().as_bytes(), &[6; 20]);
     assert_eq!(text.trim_end_matches('=').parse::<KeyHash>(), Ok(hash()), "padding forgotten");
     for wrong in ["", "AAAA", &format!("AAAA{text}"), "!"] {
         assert_eq!(wrong.parse::<KeyHash>(), Err(KeyHashError::Base64(20)), "{wrong}");

@@ -131,6 +131,18 @@ fn s022_r011_r012_r020_whether_a_password_is_asked_for() {
 }
 
 #[test]
+fn one_sign_of_a_password_is_enough_to_ask_for_it() {
+    let without = text(&issue(Ticket::type1_without_password(rc_ticket(&["10.0.0.5:3389"]))));
+    let flag_only = without.replace("RCTICKETENCRYPTED=\"0\"", "RCTICKETENCRYPTED=\"1\"");
+    let stub_only = without.replace("RCTICKETENCRYPTED", "PassStub=\"x\" RCTICKETENCRYPTED");
+    for file in [&flag_only, &stub_only] {
+        assert_ne!(*file, without);
+        assert!(TicketWithoutPassword::of(&Invitation::parse(file.as_bytes()).unwrap()).is_none(), "{file}");
+    }
+    assert!(TicketWithoutPassword::of(&Invitation::parse(without.as_bytes()).unwrap()).is_some());
+}
+
+#[test]
 fn an_encrypted_ticket_needs_a_password_whatever_the_flag_says() {
     let file = text(&issue(Ticket::type2(&connection(&["10.0.0.5:3389"]), &password(), stub())));
     for written in ["RCTICKETENCRYPTED=\"0\"", ""] {
@@ -327,7 +339,9 @@ fn a_challenge_is_met_by_the_right_proof_only() {
 fn a_stored_challenge_never_loses_its_password() {
     let proof = password().proof(&stub());
     let stored = Challenge::from(proof.clone()).to_stored();
-    assert!(Challenge::from_stored(&stored).unwrap().meet(Some(&proof.to_hex())).is_some());
+    let restored = Challenge::from_stored(&stored).unwrap();
+    assert!(restored.meet(Some(&proof.to_hex())).is_some());
+    assert!(restored.meet(Some("00")).is_none() && restored.meet(None).is_none());
     for length in 0..stored.len() {
         let damaged = Challenge::from_stored(&stored[..length]);
         assert!(damaged.is_none_or(|challenge| challenge.meet(None).is_none()), "cut to {length}");
