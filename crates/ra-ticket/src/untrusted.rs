@@ -76,6 +76,7 @@ mod tests {
     fn s020_control_and_bidi_characters_are_neutralised() {
         let shown = |text| UntrustedName::new(text).to_string();
         assert_eq!(shown("Kim Aalbers"), "Kim Aalbers");
+        assert_eq!(UntrustedName::from("Kim\nAalbers").as_str(), "Kim Aalbers");
         assert_eq!(shown("Jürgen 漢字 Яна"), "Jürgen 漢字 Яна");
         assert_eq!(shown(" a\r\nb\tc  d\u{85}e "), "a b c d e");
         assert_eq!(shown("\u{1b}[2Jroot\u{7}"), "[2Jroot");
