@@ -10,6 +10,7 @@ mod main_job;
 mod network;
 mod passwords;
 mod peers;
+mod policy;
 mod session;
 mod shadow;
 mod strangers;
