@@ -8,10 +8,10 @@ use quick_xml::events::{BytesStart, Event};
 use ra_policy::registry::{Entry, REGISTRY_KEY, settings};
 use ra_policy::{Kind, Setting};
 
-const ADMX: &str = include_str!("../../../policy/RemoteAssistance.admx");
+const ADMX: &str = include_str!("../../../docs/admx/RemoteAssistance.admx");
 const TEXTS: [&str; 2] = [
-    include_str!("../../../policy/en-US/RemoteAssistance.adml"),
-    include_str!("../../../policy/nl-NL/RemoteAssistance.adml"),
+    include_str!("../../../docs/admx/en-US/RemoteAssistance.adml"),
+    include_str!("../../../docs/admx/nl-NL/RemoteAssistance.adml"),
 ];
 
 /// Every element with its attributes.
