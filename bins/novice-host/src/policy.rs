@@ -50,7 +50,7 @@ fn show(effective: &EffectivePolicy, teller: &Teller) {
     };
     teller.say(&format!("Inviting somebody   {}", verdict(invite)));
     teller.say(&format!("Giving control      {}", verdict(control)));
-    teller.say(&format!("Help that is offered  {}", verdict(offered)));
+    teller.say(&format!("Offering help       {}", verdict(offered)));
     teller.say(&format!("Longest invitation  {}", words::duration(longest)));
     if files.is_empty() {
         teller.say("No policy file is in use: these are the defaults.");
