@@ -27,7 +27,7 @@ pub(crate) fn run() -> Done {
 fn is_pure(name: &str) -> bool {
     let inside = |package: &&str| name.starts_with(&format!("crates/{package}/src/"));
     let test = name.ends_with("tests.rs") || name.contains("/tests/");
-    name.ends_with(".rs") && !test && PURE_PACKAGES.iter().any(|package| inside(&package))
+    name.ends_with(".rs") && !test && PURE_PACKAGES.iter().any(inside)
 }
 
 /// The forbidden calls of a file and their lines; its tests, which come last, may do what they like.
