@@ -92,7 +92,10 @@ impl Line {
                         break;
                     }
                 }
-                let _gone = to.shutdown(Shutdown::Write);
+                // A pulled cable does not tell the other end that this one has gone.
+                if !line.silent.load(Ordering::Relaxed) {
+                    let _gone = to.shutdown(Shutdown::Write);
+                }
             });
         }
         Ok(())
