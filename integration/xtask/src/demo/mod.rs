@@ -144,7 +144,7 @@ impl<'a> Play<'a> {
         self.shared.press_esc(&self.novice)?;
         self.novice.wait_event("revoked")?;
         self.expert.wait_event("revoked")?;
-        self.voice.note(&format!("Both programs said so {} ms later.", pressed.elapsed().as_millis()));
+        self.voice.note(&format!("Both programs said so within {} ms.", pressed.elapsed().as_millis() + 1));
 
         let after = self.dice.word(10);
         self.voice.expert(&format!("I go on typing: {after:?}."));
