@@ -11,8 +11,9 @@ use ra_session::{ConsentToControl, ConsentToView, LocalEvent, Question};
 /// The engine has shut the input gate, lifted every held key and seen a round trip of the injecting connection
 /// before it calls [`Prompt::ask`]. No call may block for longer than writing a few lines takes.
 pub trait Prompt: Send {
-    /// Puts the question, with the administrator's text beside the built-in one if there is any. What was typed before is discarded, the question is written, the reader is armed; then this
-    /// returns and the engine reports `consent_asked`. The answer goes to `answered`, at most once.
+    /// Puts the question, with the administrator's text beside the built-in one if there is any. What was typed before
+    /// is discarded, the question is written, the reader is armed; then this returns and the engine reports
+    /// `consent_asked`. The answer goes to `answered`, at most once.
     ///
     /// # Errors
     /// There is no place to ask any more; the engine counts that as a no.
