@@ -44,6 +44,7 @@ mod entropy;
 mod error;
 pub mod expert_blob;
 mod expiry;
+mod helper_key;
 mod invitation;
 mod key_hash;
 mod markup;
@@ -61,6 +62,7 @@ pub use connection_string::{
 pub use endpoint::{Endpoint, EndpointError, Host, MAX_ADDRESSES};
 pub use error::{InvitationError, Problem};
 pub use expiry::Expiry;
+pub use helper_key::{KeyFingerprint, KeyFingerprintError, UNSOLICITED_HELP};
 pub use invitation::{
     EXTENSION, Header, Invitation, IssueError, Kind, LinkSpeed, MAX_FILE_BYTES, Ticket, has_invitation_extension,
 };
