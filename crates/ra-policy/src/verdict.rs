@@ -32,10 +32,23 @@ pub struct ControlAllowed {
     _only_here: (),
 }
 
+/// Policy allows that this helper offers help without an invitation. Only [`Policy`] makes it.
+///
+/// It is another type than [`HelpAllowed`], since the two policies do not depend on each other (P6).
+///
+/// ```compile_fail,E0451
+/// let forged = ra_policy::OfferAllowed { _only_here: () };
+/// ```
+#[derive(Debug)]
+#[must_use = "a verdict that nobody takes guards nothing"]
+pub struct OfferAllowed {
+    _only_here: (),
+}
+
 /// Somebody who offers help, after they have proved who they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Offerer {
-    /// The account and every group it is in.
+    /// Its key, the account that the key is bound to, and every group that account is in.
     pub names: BTreeSet<HelperName>,
     /// It is in the administrators group of this computer.
     pub administrator: bool,
@@ -146,11 +159,11 @@ impl Policy {
     /// # Errors
     ///
     /// As [`Policy::may_be_offered`], and when the helper is neither listed nor an administrator.
-    pub fn may_offer(&self, helper: &Offerer) -> Result<HelpAllowed, Denied> {
+    pub fn may_offer(&self, helper: &Offerer) -> Result<OfferAllowed, Denied> {
         self.may_be_offered()?;
         let listed = self.names(Setting::OfferHelpers);
         if helper.administrator || helper.names.iter().any(|name| listed.contains(name)) {
-            Ok(HelpAllowed { _only_here: () })
+            Ok(OfferAllowed { _only_here: () })
         } else {
             Err(Denied::NotListed)
         }

@@ -6,7 +6,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use ra_ticket::{Challenge, PassStub, Password, Redeemed, SessionId};
+use ra_policy::HelperName;
+use ra_ticket::{AssistantPassword, Challenge, PassStub, Password, Redeemed, SessionId};
 
 use crate::moment::UnixTime;
 
@@ -44,6 +45,10 @@ pub struct Ticket {
     pub expires: UnixTime,
     /// Control is never granted on it.
     pub view_only: bool,
+    /// The official helper that it was made for, if it was (S105).
+    pub helper: Option<HelperName>,
+    /// HelpAssistant's password of the time when it was made.
+    pub assistant: AssistantPassword,
     /// Whether it can be redeemed.
     pub status: Status,
     /// What went wrong with it so far.
@@ -368,6 +373,8 @@ mod tests {
             issued: NOW,
             expires: NOW.after(Duration::from_secs(3600)),
             view_only: false,
+            helper: None,
+            assistant: AssistantPassword::from_entropy(&[7; 32]),
             status: Status::Open,
             guard: Guard::default(),
         };
@@ -492,6 +499,8 @@ mod tests {
             issued: NOW,
             expires: soon,
             view_only: true,
+            helper: None,
+            assistant: AssistantPassword::from_entropy(&[7; 32]),
             status: Status::Open,
             guard: Guard::default(),
         });

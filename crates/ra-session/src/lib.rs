@@ -9,8 +9,10 @@
 //!
 //! | gate | held by |
 //! |---|---|
-//! | policy allows help | [`ra_policy::HelpAllowed`], an argument of [`novice::Connecting::redeem`] |
+//! | policy allows help | [`ra_policy::HelpAllowed`], an argument of [`Admission::by_ticket`] |
 //! | the ticket is redeemed | [`ra_ticket::Redeemed`], an argument of the same |
+//! | HelpAssistant may log on | [`account::LoggedOn`], an argument of the same |
+//! | or: this helper may offer help | [`ra_policy::OfferAllowed`] and [`offers::Offered`], of [`Admission::by_offer`] |
 //! | one expert at a time | the [`Seat`], of which there is one, moves into the session |
 //! | consent before the first pixel | [`ConsentToView`], owned by [`novice::Viewing`] |
 //! | consent before the first key | [`ConsentToControl`], owned by [`novice::Controlling`] |
@@ -21,19 +23,24 @@
 //!
 //! ```
 //! use ra_session::novice::Connecting;
-//! use ra_session::{InputEvent, Seat};
-//! # fn proofs() -> (ra_ticket::Redeemed, ra_policy::HelpAllowed, ra_policy::ControlAllowed) {
+//! use ra_session::{Admission, InputEvent, Seat};
+//! # fn proofs() -> (Admission, ra_policy::ControlAllowed) {
 //! #     let policy = ra_policy::Policy::default();
 //! #     let stub = ra_ticket::PassStub::parse("g*3Kdr_7XwzQb0").expect("a stub of the specification");
 //! #     let password = ra_ticket::Password::new("Tulip-4711").expect("a usable password");
 //! #     let proof = password.proof(&stub);
 //! #     let hex = proof.to_hex();
 //! #     let redeemed = ra_ticket::ExpectedProof::from(proof).verify(&hex).expect("the right proof");
-//! #     (redeemed, policy.may_connect().expect("on by default"), policy.may_control().expect("on by default"))
+//! #     let password = || ra_ticket::AssistantPassword::from_entropy(&[7; 32]);
+//! #     let mut account = ra_session::account::Account::new(password());
+//! #     let ticket = account.ticket_made(password());
+//! #     let logged_on = account.log_on(&ticket, ra_session::UnixTime(0)).expect("enabled by the ticket");
+//! #     let help = policy.may_connect().expect("on by default");
+//! #     (Admission::by_ticket(redeemed, help, logged_on), policy.may_control().expect("on by default"))
 //! # }
 //! let (seat, input_gate, _view_gate) = Seat::new();
-//! let (redeemed, help, control) = proofs();
-//! let (waiting, question) = Connecting::new().redeem(redeemed, help, seat);
+//! let (admission, control) = proofs();
+//! let (waiting, question) = Connecting::new().admit(admission, seat);
 //! // `question` goes to the person; nothing else in the program can make the next line compile.
 //! let viewing = waiting.consent(question.yes().consent().expect("a yes"));
 //! let (asked, question) = viewing.ask_control(&control);
@@ -46,6 +53,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test stops at the first surprise"))]
 
+pub mod account;
 mod consent;
 mod effect;
 mod event;
@@ -55,6 +63,7 @@ pub mod input;
 pub mod invitations;
 mod moment;
 pub mod novice;
+pub mod offers;
 
 pub use consent::{Answer, Consent, ConsentToControl, ConsentToView, Question, QuestionId};
 pub use effect::{Effect, EndReason, Milestone, RevokedBy, Tell};
@@ -62,4 +71,4 @@ pub use event::{LocalEvent, PeerEvent};
 pub use gate::{Gate, Input, InputGate, Seat, Stamp, Stamped, View, ViewGate};
 pub use input::{Axis, Button, InputEvent, Prefix};
 pub use moment::{Moment, UnixTime};
-pub use novice::{ANSWER_WITHIN, InputPermit, NOES_TO_CONTROL, QUIET_AFTER_NO, Session, State, ViewPermit};
+pub use novice::{ANSWER_WITHIN, Admission, InputPermit, NOES_TO_CONTROL, QUIET_AFTER_NO, Session, State, ViewPermit};

@@ -32,7 +32,7 @@ impl Table {
     fn new(with_control: bool) -> Self {
         let (seat, input, view) = Seat::new();
         let control = with_control.then(proofs::control);
-        let (session, effects) = Session::open(proofs::redeemed(), proofs::help(), control, seat, Moment::default());
+        let (session, effects) = Session::open(proofs::admission(), control, seat, Moment::default());
         let mut table = Self {
             session,
             input,
@@ -261,7 +261,7 @@ fn a_late_yes_from_the_session_before_opens_nothing() {
     let old = table.view_question.take().unwrap();
     table.peer(PeerEvent::Disconnect);
     let seat = table.session.seat().unwrap();
-    let (mut next, effects) = Session::open(proofs::redeemed(), proofs::help(), None, seat, table.now);
+    let (mut next, effects) = Session::open(proofs::admission(), None, seat, table.now);
     assert!(next.handle_local(table.now, LocalEvent::ViewAnswered(old.yes())).is_empty());
     assert!(!table.view.is_open() && matches!(next.state(), State::AwaitingConsent(_)));
     let [Effect::AskView(question)] = <[Effect; 1]>::try_from(effects).unwrap() else { panic!("the novice is asked") };

@@ -5,5 +5,6 @@ mod states;
 
 pub use session::{ANSWER_WITHIN, NOES_TO_CONTROL, QUIET_AFTER_NO, Session, State};
 pub use states::{
-    AwaitingConsent, Connecting, ControlRequested, Controlling, Ended, InputPermit, Revoked, ViewPermit, Viewing,
+    Admission, AwaitingConsent, Connecting, ControlRequested, Controlling, Ended, InputPermit, Revoked, ViewPermit,
+    Viewing,
 };

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use ra_policy::{ControlAllowed, HelpAllowed};
-use ra_ticket::Redeemed;
+use ra_policy::ControlAllowed;
 
-use super::states::{AwaitingConsent, Connecting, ControlRequested, Controlling, Ended, Revoked, Viewing};
+use super::states::{Admission, AwaitingConsent, Connecting, ControlRequested, Controlling, Ended, Revoked, Viewing};
 use crate::effect::{Effect, EndReason, Milestone, RevokedBy, Tell};
 use crate::event::{LocalEvent, PeerEvent};
 use crate::gate::Seat;
@@ -20,7 +19,7 @@ pub const QUIET_AFTER_NO: Duration = Duration::from_secs(10);
 /// After so many noes in one session nobody is asked any more (R40a).
 pub const NOES_TO_CONTROL: u8 = 3;
 
-/// One expert's session, from the redeemed ticket to its end.
+/// One expert's session, from the first question to its end.
 ///
 /// The driver takes local events before peer events, carries out the effects in order, and calls
 /// [`Session::handle_time`] when [`Session::deadline`] has come.
@@ -44,16 +43,15 @@ pub enum State {
 }
 
 impl Session {
-    /// Opens the session of an expert who has redeemed a ticket. `control` is `None` where policy, a switch or
-    /// the ticket allow viewing only.
+    /// Opens the session of an expert who was admitted. `control` is `None` where policy, a switch or the ticket allow
+    /// viewing only.
     pub fn open(
-        redeemed: Redeemed,
-        help: HelpAllowed,
+        admission: Admission,
         control: Option<ControlAllowed>,
         seat: Seat,
         now: Moment,
     ) -> (Self, Vec<Effect>) {
-        let (waiting, question) = Connecting::new().redeem(redeemed, help, seat);
+        let (waiting, question) = Connecting::new().admit(admission, seat);
         let session = Self {
             state: State::AwaitingConsent(waiting),
             control: Control { allowed: control, noes: 0, quiet_until: Moment::default(), asked_while_revoked: false },

@@ -1,7 +1,7 @@
 //! A struct per state. Each has only the methods that make sense there, and a transition consumes it.
 //!
 //! ```text
-//! Connecting ── redeem ──► AwaitingConsent ── consent ──► Viewing ◄────────────── settle ── Revoked
+//! Connecting ── admit ───► AwaitingConsent ── consent ──► Viewing ◄────────────── settle ── Revoked
 //!                               │                          │  ▲ decline                       ▲
 //!                               │                ask_control  │                               │ revoke
 //!                               │                          ▼  │                               │
@@ -11,19 +11,29 @@
 
 use core::marker::PhantomData;
 
-use ra_policy::{ControlAllowed, HelpAllowed};
+use ra_policy::{ControlAllowed, HelpAllowed, OfferAllowed};
 use ra_ticket::Redeemed;
 
+use crate::account::LoggedOn;
 use crate::consent::{ConsentToControl, ConsentToView, Question, QuestionId};
 use crate::effect::{EndReason, RevokedBy};
 use crate::gate::{Epoch, Gate, Input, Seat, Stamp, Stamped, View};
 use crate::input::InputEvent;
+use crate::offers::Offered;
 
 /// A transport is there; nobody has proved anything.
 #[derive(Debug, Default)]
 pub struct Connecting(());
 
-/// The ticket is redeemed and the novice is being asked. No pixel leaves, no input lands.
+/// The right to have the novice asked: every gate before the first question has been passed.
+///
+/// There are two ways to it and no third: an invitation, or an offer that policy wants. Nothing in it can be made up,
+/// and it is spent on one question.
+#[derive(Debug)]
+#[must_use = "whoever is admitted is asked about"]
+pub struct Admission(());
+
+/// The novice is being asked whether the expert may see. No pixel leaves, no input lands.
 #[derive(Debug)]
 pub struct AwaitingConsent {
     seat: Seat,
@@ -96,6 +106,18 @@ impl ViewPermit<'_> {
     }
 }
 
+impl Admission {
+    /// The ticket is redeemed, policy allows help, and the expert is logged on as HelpAssistant.
+    pub fn by_ticket(_: Redeemed, _: HelpAllowed, _: LoggedOn) -> Self {
+        Self(())
+    }
+
+    /// Policy allows this helper to offer help, and the novice may be asked about them now.
+    pub fn by_offer(_: OfferAllowed, _: Offered) -> Self {
+        Self(())
+    }
+}
+
 impl Connecting {
     /// An expert's transport has arrived.
     #[must_use]
@@ -103,10 +125,10 @@ impl Connecting {
         Self(())
     }
 
-    /// The ticket is redeemed, policy allows help and the seat was free: the novice is asked.
+    /// The expert may be asked about and the seat was free: the novice is asked.
     ///
-    /// The three arguments are the first three gates of the crate's table; none can be had without passing it.
-    pub fn redeem(self, _: Redeemed, _: HelpAllowed, mut seat: Seat) -> (AwaitingConsent, Question<ConsentToView>) {
+    /// The two arguments are the first gates of the crate's table; neither can be had without passing them.
+    pub fn admit(self, _: Admission, mut seat: Seat) -> (AwaitingConsent, Question<ConsentToView>) {
         seat.shut();
         let question = seat.next_question();
         (AwaitingConsent { seat, question }, Question::new(question))
