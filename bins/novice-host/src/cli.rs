@@ -75,6 +75,14 @@ Example: end every invitation that is still open
   novice-host tickets expire --all"
     )]
     Tickets(Tickets),
+    /// Look at the account that helpers with an invitation are logged on as
+    #[command(
+        subcommand,
+        after_help = "\
+Example: is HelpAssistant enabled, and until when may it log on
+  novice-host account status"
+    )]
+    Account(Account),
     /// Look at your own switches, and set them; as root: those of the computer
     #[command(
         subcommand,
@@ -132,6 +140,9 @@ pub(crate) struct Invite {
     /// Write this address into the invitation, as it is, instead of this computer's own
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) advertise: Vec<Endpoint>,
+    /// The official helper that it is for; needed where policy allows no others
+    #[arg(long = "for", value_name = "NAME")]
+    pub(crate) helper: Option<String>,
     /// The other person may look, and can never ask for control
     #[arg(long)]
     pub(crate) view_only: bool,
@@ -184,6 +195,13 @@ pub(crate) enum Tickets {
         #[arg(long, conflicts_with = "tickets")]
         all: bool,
     },
+}
+
+/// The HelpAssistant account.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Account {
+    /// Enabled or disabled, its right to log on, and when that goes
+    Status,
 }
 
 /// The policy of this computer.

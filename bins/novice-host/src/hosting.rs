@@ -11,14 +11,14 @@ use ra_novice::book::Scope;
 use ra_novice::control::{ControlServer, InUse};
 use ra_novice::endpoints::computer_name;
 use ra_novice::event::HostEvent;
+use ra_novice::helpers::Helpers;
 use ra_novice::host::{Host, HostEnd, HostHandle, HostOptions, SharedDesktop, WhenStopped};
-use ra_novice::identity::{Identity, Renewal};
+use ra_novice::identity::{Identity, Renewal, ServerTls};
 use ra_novice::listen::Port;
 use ra_novice::policy::{EffectivePolicy, PolicyWatch};
 use ra_novice::settings::Paths;
 use ra_novice::store::Store;
 use ra_policy::Policy;
-use rustls::ServerConfig;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli;
@@ -40,7 +40,7 @@ pub(crate) struct Seated {
 /// A host that is ready to run.
 pub(crate) struct Hosting {
     pub(crate) seated: Seated,
-    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) tls: ServerTls,
     pub(crate) store: Store,
     pub(crate) paths: Paths,
     pub(crate) scope: Scope,
@@ -53,12 +53,17 @@ pub(crate) struct Hosting {
 pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure> {
     let paths = Paths::from_environment()?;
     let policy = EffectivePolicy::read(&paths).policy;
-    drop(policy.may_connect().map_err(|denied| Failure::policy(denied.to_string()))?);
+    let offers = policy.may_be_offered().is_ok();
+    if let Err(denied) = policy.may_serve_tickets()
+        && !offers
+    {
+        return Err(Failure::policy(denied.to_string()));
+    }
     paths.prepare_state()?;
     let mut store = Store::open(&paths.store())?;
     let tickets = store.open_tickets(crate::now())?;
     let open = tickets.len();
-    if open == 0 {
+    if open == 0 && !offers {
         teller.say("No invitation is open, so there is nobody to wait for.");
         return Ok(());
     }
@@ -72,8 +77,13 @@ pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure
         ));
     }
     let identity = identity(&paths, &mut store)?;
-    let waiting =
-        if open == 1 { "Waiting for 1 invitation.".to_owned() } else { format!("Waiting for {open} invitations.") };
+    let waiting = match (open, offers) {
+        (0, _) => "Waiting for offers of help.".to_owned(),
+        (1, false) => "Waiting for 1 invitation.".to_owned(),
+        (1, true) => "Waiting for 1 invitation, and for offers of help.".to_owned(),
+        (_, false) => format!("Waiting for {open} invitations."),
+        (_, true) => format!("Waiting for {open} invitations, and for offers of help."),
+    };
     let hosting = Hosting {
         seated,
         tls: identity.server_config()?,
@@ -180,6 +190,10 @@ impl Hosting {
             scope,
             when_stopped,
             policy: policy_reader(paths.clone()),
+            helpers: {
+                let paths = paths.clone();
+                Box::new(move || Helpers::read(&paths))
+            },
             clock: crate::now,
             prompt: Box::new(TerminalPrompt::new(terminal.screen(), waiting)),
             report: Box::new(move |event| {

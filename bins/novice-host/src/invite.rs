@@ -15,6 +15,7 @@ use ra_novice::listen::Port;
 use ra_novice::policy::EffectivePolicy;
 use ra_novice::settings::{self, Paths};
 use ra_novice::store::{Store, TicketKind};
+use ra_policy::{Denied, HelperName};
 use ra_session::invitations::EndCause;
 use ra_ticket::{Endpoint, Password};
 use serde_json::{Value, json};
@@ -32,7 +33,11 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
     }
     let paths = Paths::from_environment()?;
     let policy = EffectivePolicy::read(&paths).policy;
-    let allowed = policy.may_invite().map_err(|denied| Failure::policy(denied.to_string()))?;
+    let helper = match &options.helper {
+        Some(name) => Some(HelperName::new(name).ok_or_else(|| Failure::usage("--for needs the name of a helper"))?),
+        None => None,
+    };
+    let allowed = policy.may_invite_for(helper.as_ref()).map_err(|denied| refused(&denied))?;
     let length = policy.ticket_length(options.expires);
     let kind = match options.kind {
         cli::Kind::Both if policy.encrypted_only() => TicketKind::V2,
@@ -71,6 +76,7 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
         length,
         endpoints,
         view_only: options.view_only,
+        helper,
         file: options.save.clone(),
     };
     let generated = matches!(wish.password, PasswordWish::Generated);
@@ -93,6 +99,15 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
             }
             Ok(())
         }
+    }
+}
+
+/// Policy's no, and what can be done about it.
+fn refused(denied: &Denied) -> Failure {
+    let failure = Failure::policy(denied.to_string());
+    match denied {
+        Denied::Buddy => failure.advice("Name an official helper with --for; `novice-host policy explain` lists them."),
+        _ => failure,
     }
 }
 

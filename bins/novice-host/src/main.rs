@@ -4,6 +4,7 @@
 //! `ra-session`, carried out by `ra-novice`; this program only brings the novice's answers there. It is quiet about
 //! everything that could not be an expert with an open invitation.
 
+mod account;
 mod ask;
 mod cli;
 mod failure;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Some(Command::Invite(options)) => invite::run(options, &teller),
         Some(Command::Serve(options)) => hosting::serve(options, &teller),
         Some(Command::Tickets(what)) => tickets::run(what, &teller),
+        Some(Command::Account(what)) => account::run(what, &teller),
         Some(Command::Settings(what)) => switches::run(what, &teller),
         Some(Command::Policy(what)) => policy::run(what, &teller),
     };

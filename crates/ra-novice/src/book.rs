@@ -2,7 +2,9 @@
 //!
 //! Every change is on disk before anybody is told of it.
 
+use ra_policy::HelperName;
 use ra_session::UnixTime;
+use ra_session::account::{Account, LoggedOn, LogonRefused};
 use ra_session::invitations::{EndCause, Invitations, Judgement, Source, Status, TicketId};
 use ra_ticket::{Redeemed, SessionId};
 
@@ -27,6 +29,7 @@ pub(crate) struct Book {
     store: Store,
     scope: Scope,
     invitations: Invitations,
+    account: Account,
 }
 
 /// What a ticket lets an expert do, once it was found.
@@ -34,6 +37,8 @@ pub(crate) struct Book {
 pub(crate) struct Found {
     pub(crate) id: TicketId,
     pub(crate) view_only: bool,
+    /// The official helper that it was made for.
+    pub(crate) helper: Option<HelperName>,
 }
 
 /// What becomes of a proof, with the ticket's end where it was one too many.
@@ -48,7 +53,8 @@ impl Book {
     /// Opens the book on what the store remembers.
     pub(crate) fn open(mut store: Store, scope: Scope, now: UnixTime) -> Result<Self, StoreError> {
         let invitations = read(&mut store, &scope, now)?;
-        Ok(Self { store, scope, invitations })
+        let account = store.account(now)?;
+        Ok(Self { store, scope, invitations, account })
     }
 
     /// Takes in what others have changed; names what has ended by it, or by the clock.
@@ -68,6 +74,7 @@ impl Book {
                 gone.push((known.id.clone(), end_cause(status)));
             }
             self.invitations = fresh;
+            self.account = self.store.account(now)?;
         }
         Ok(gone)
     }
@@ -77,7 +84,18 @@ impl Book {
         let session_id = SessionId::parse(session_id).ok()?;
         let id = self.invitations.find(&session_id, now)?;
         let ticket = self.invitations.ticket(&id)?;
-        ticket.admits_alternate_shell(alternate_shell).then_some(Found { id, view_only: ticket.view_only })
+        ticket.admits_alternate_shell(alternate_shell).then(|| Found {
+            id,
+            view_only: ticket.view_only,
+            helper: ticket.helper.clone(),
+        })
+    }
+
+    /// Logs the holder of this ticket on as HelpAssistant (R29): needed once when they come and once when they have proved
+    /// the password.
+    pub(crate) fn log_on(&self, id: &TicketId, now: UnixTime) -> Result<LoggedOn, LogonRefused> {
+        let ticket = self.invitations.ticket(id).ok_or(LogonRefused::Password)?;
+        self.account.log_on(&ticket.assistant, now)
     }
 
     /// Whether the session id is this ticket's own.
@@ -168,5 +186,68 @@ fn end_cause(status: Option<Status>) -> TicketEndCause {
         Some(Status::Expired) => TicketEndCause::Expired,
         Some(Status::Ended(cause)) => TicketEndCause::Ended(cause),
         Some(Status::Open) | None => TicketEndCause::Ended(EndCause::Owner),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ra_ticket::{Challenge, PassStub, Password};
+
+    use super::*;
+    use crate::store::{TicketKind, TicketRow};
+
+    const NOW: UnixTime = UnixTime(1_767_225_600);
+
+    fn row() -> TicketRow {
+        let stub = PassStub::parse("g*3Kdr_7XwzQb0").unwrap();
+        TicketRow {
+            id: TicketId::parse("AAAA").unwrap(),
+            session_id: SessionId::from_entropy(&[1; 48]),
+            name: "Kim".to_owned(),
+            needs_password: true,
+            challenge: Some(Challenge::from(Password::new("Tulip-4711").unwrap().proof(&stub)).to_stored()),
+            pass_stub: Some(stub.as_str().to_owned()),
+            start: NOW,
+            length: 3600,
+            kind: TicketKind::Both,
+            view_only: false,
+            owner: 0,
+            helper: None,
+            assistant: None,
+            status: Status::Open,
+            ended: None,
+            file: None,
+            endpoints: Vec::new(),
+            guard: ra_session::invitations::Guard::default(),
+        }
+    }
+
+    /// Both halves are flipped by another hand under an open ticket, and back again.
+    #[test]
+    fn s012_s047_r029_an_open_ticket_is_refused_without_the_account_or_without_its_right() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("tickets.sqlite3");
+        let mut store = Store::open(&file).unwrap();
+        let mut ticket = row();
+        store.insert(&mut ticket).unwrap();
+        let mut book = Book::open(store, Scope::All, NOW).unwrap();
+        let hand = rusqlite::Connection::open(&file).unwrap();
+        assert!(book.log_on(&ticket.id, NOW).is_ok());
+        for (flip, refused, back) in [
+            ("UPDATE account SET enabled = 0", LogonRefused::Disabled, "UPDATE account SET enabled = 1"),
+            (
+                "DELETE FROM logon_right",
+                LogonRefused::NoRight,
+                "INSERT INTO logon_right (name, until) VALUES ('HelpAssistant', NULL)",
+            ),
+        ] {
+            hand.execute(flip, []).unwrap();
+            assert!(book.refresh(NOW).unwrap().is_empty(), "the ticket stays open");
+            assert_eq!(book.log_on(&ticket.id, NOW).unwrap_err(), refused);
+            assert!(book.any_open(NOW));
+            hand.execute(back, []).unwrap();
+            assert!(book.refresh(NOW).unwrap().is_empty());
+            assert!(book.log_on(&ticket.id, NOW).is_ok());
+        }
     }
 }

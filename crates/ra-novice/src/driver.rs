@@ -5,36 +5,36 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use ra_channels::remdesk::ResultCode;
-use ra_session::invitations::TicketId;
+use ra_session::offers::Refusal;
 use ra_session::{Effect, EndReason, LocalEvent, Milestone, PeerEvent, Session, Tell};
 use tokio::sync::mpsc;
 
 use crate::event::{HostEvent, RefusedCause};
 use crate::host::Shared;
-use crate::listen::{Proved, refuse};
+use crate::listen::{Proved, Standing, refuse};
 use crate::prompt::{Answered, Asked, Asker, Status};
 use crate::rdp::{FramesOut, FromExpert, Line, LineError};
 use crate::screen::{PeerWish, Show};
 
-/// Runs the session of an expert who has redeemed a ticket, to its end.
+/// Runs the session of an expert who has proved a right to ask, to its end.
 pub(crate) async fn run(shared: Rc<Shared>, proved: Proved) {
     let shared = &*shared;
-    let Proved { mut line, frames, redeemed, help, control, found, asker } = proved;
+    let Proved { mut line, frames, admission, control, standing, asker } = proved;
     let (local, local_in) = mpsc::unbounded_channel();
-    let Some(seat) = shared.sit_down(&found.id, local.clone()) else {
+    let Some(seat) = shared.sit_down(&standing, local.clone()) else {
         refuse(shared, asker.peer, RefusedCause::Busy);
         let _ = line.result(ResultCode::AlreadyBeingHelped);
         line.close().await;
         return;
     };
     line.name_expert(&asker.name);
-    let (session, effects) = Session::open(redeemed, help, control, seat, shared.moment());
+    let (session, effects) = Session::open(admission, control, seat, shared.moment());
     let mut driver = Driver {
         shared,
         session,
         line,
         frames,
-        ticket: found.id,
+        standing,
         asker,
         local,
         local_in,
@@ -54,7 +54,7 @@ struct Driver<'a> {
     session: Session,
     line: Line,
     frames: FramesOut,
-    ticket: TicketId,
+    standing: Standing,
     asker: Asker,
     local: mpsc::UnboundedSender<LocalEvent>,
     local_in: mpsc::UnboundedReceiver<LocalEvent>,
@@ -113,7 +113,7 @@ impl Driver<'_> {
             return;
         }
         self.policy_asked = Some(now);
-        if (self.shared.policy)().may_control().is_err() {
+        if self.standing.may_control(&(self.shared.policy)()).is_none() {
             let effects = self.session.handle_local(self.shared.moment(), LocalEvent::ControlForbidden);
             self.carry_out(effects).await;
         }
@@ -234,6 +234,9 @@ impl Driver<'_> {
         match milestone {
             Milestone::Viewing => {
                 self.seen_since = Some(SystemTime::now());
+                if let Standing::Offer(helper) = &self.standing {
+                    self.shared.offers.borrow_mut().accepted(helper.key);
+                }
                 self.shared.report(HostEvent::Viewing);
                 self.show_status(false);
             }
@@ -267,8 +270,8 @@ impl Driver<'_> {
         let reason = self.over.take().unwrap_or(EndReason::ConnectionLost);
         let peer: SocketAddr = self.asker.peer;
         match (reason, self.seen_since.is_some()) {
-            (EndReason::Declined, false) => self.count_refusal(peer, RefusedCause::Declined),
-            (EndReason::NoAnswer, false) => self.count_refusal(peer, RefusedCause::NoAnswer),
+            (EndReason::Declined, false) => self.count_refusal(peer, RefusedCause::Declined, Refusal::Declined),
+            (EndReason::NoAnswer, false) => self.count_refusal(peer, RefusedCause::NoAnswer, Refusal::NoAnswer),
             (EndReason::ProtocolError, false) => refuse(self.shared, peer, RefusedCause::Protocol),
             (EndReason::ConnectionLost, true) => {
                 self.shared.report(HostEvent::Lost);
@@ -281,9 +284,22 @@ impl Driver<'_> {
         self.shared.stand_up(seat);
     }
 
-    fn count_refusal(&self, peer: SocketAddr, cause: RefusedCause) {
+    fn count_refusal(&self, peer: SocketAddr, cause: RefusedCause, how: Refusal) {
         refuse(self.shared, peer, cause);
-        let counted = self.shared.book.borrow_mut().refused(&self.ticket, self.shared.now());
+        let now = self.shared.now();
+        let found = match &self.standing {
+            Standing::Ticket(found) => found,
+            Standing::Offer(helper) => {
+                if self.shared.offers.borrow_mut().refused(helper.key, how, now) {
+                    tracing::warn!(
+                        helper = helper.called(),
+                        "refused three times: nobody is asked about this helper again"
+                    );
+                }
+                return;
+            }
+        };
+        let counted = self.shared.book.borrow_mut().refused(&found.id, now);
         match counted {
             Ok(gone) => self.shared.report_gone(gone.into_iter().collect()),
             Err(error) => tracing::error!(%error, "a refusal could not be counted"),

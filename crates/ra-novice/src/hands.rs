@@ -136,9 +136,7 @@ mod tests {
                 std::thread::yield_now();
             }
             let policy = ra_policy::Policy::default();
-            let proof = ra_ticket::ExpectedProof::from_bytes(&[7; 32]).unwrap();
-            let redeemed = proof.verify_bytes(&[7; 32]).unwrap();
-            let (waiting, question) = Connecting::new().redeem(redeemed, policy.may_connect().unwrap(), seat);
+            let (waiting, question) = Connecting::new().admit(crate::probe::admission(), seat);
             let viewing = waiting.consent(question.yes().consent().unwrap());
             let (asked, question) = viewing.ask_control(&policy.may_control().unwrap());
             let control = asked.consent(question.yes().consent().unwrap());

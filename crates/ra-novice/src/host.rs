@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use ra_desktop::{Cause, Choice, Demo, Desktop, OpenError, Waker};
 use ra_policy::Policy;
-use ra_session::invitations::{EndCause, TicketId};
+use ra_session::invitations::EndCause;
+use ra_session::offers::OfferGuard;
 use ra_session::{InputGate, LocalEvent, Moment, Seat, UnixTime, ViewGate};
 use rustls::ServerConfig;
 use tokio::sync::mpsc;
@@ -20,7 +21,9 @@ use crate::control::InUse;
 use crate::door::Door;
 use crate::event::HostEvent;
 use crate::hands::Hands;
-use crate::listen::{self, Port};
+use crate::helpers::Helpers;
+use crate::identity::ServerTls;
+use crate::listen::{self, Port, Standing};
 use crate::prompt::{Prompt, Status};
 use crate::screen::Screen;
 use crate::store::{Store, StoreError};
@@ -30,7 +33,7 @@ pub struct HostOptions {
     /// Bound ports; the host listens on them when it runs.
     pub ports: Vec<Port>,
     /// The certificate of this installation.
-    pub tls: Arc<ServerConfig>,
+    pub tls: ServerTls,
     /// The desktop to share.
     pub desktop: SharedDesktop,
     /// The table of tickets.
@@ -41,6 +44,8 @@ pub struct HostOptions {
     pub when_stopped: WhenStopped,
     /// Reads the policy, anew before each connection and each question (R28, P7).
     pub policy: Box<dyn Fn() -> Policy>,
+    /// Reads whose keys are known here, anew for each connection that it matters for.
+    pub helpers: Box<dyn Fn() -> Helpers>,
     /// Reads the calendar.
     pub clock: fn() -> UnixTime,
     /// Where the novice is asked.
@@ -73,7 +78,7 @@ pub enum WhenStopped {
 pub enum HostEnd {
     /// It was told to.
     Stopped,
-    /// No ticket is open any more, and nobody is being helped.
+    /// No ticket is open any more, nobody is being helped, and no offer can come.
     NoTicketLeft,
     /// The desktop cannot be shared any more.
     DesktopLost,
@@ -218,6 +223,7 @@ impl Host {
     async fn serve(self) -> Result<HostEnd, HostError> {
         let Self { options, mut commands, handle } = self;
         let SharedDesktop { desktop, seat, view, .. } = options.desktop;
+        let waits_for_offers = options.scope == Scope::All;
         let watching = watch(desktop.watcher, handle.clone()).map_err(HostError::Thread)?;
         let shared = Rc::new(Shared {
             tls: options.tls,
@@ -226,6 +232,9 @@ impl Host {
             view,
             book: RefCell::new(Book::open(options.store, options.scope, (options.clock)())?),
             policy: options.policy,
+            helpers: options.helpers,
+            offers: RefCell::default(),
+            waits_for_offers,
             clock: options.clock,
             prompt: RefCell::new(options.prompt),
             report: options.report,
@@ -261,12 +270,16 @@ impl Host {
 
 /// What all connections of a host share. Everything runs on one thread; borrows never cross an await.
 pub(crate) struct Shared {
-    pub(crate) tls: Arc<ServerConfig>,
+    tls: ServerTls,
     pub(crate) screen: Screen,
     pub(crate) hands: Hands,
     pub(crate) view: ViewGate,
     pub(crate) book: RefCell<Book>,
     pub(crate) policy: Box<dyn Fn() -> Policy>,
+    pub(crate) helpers: Box<dyn Fn() -> Helpers>,
+    pub(crate) offers: RefCell<OfferGuard>,
+    /// True for a host that waits for whoever may come, false for one of a single invitation.
+    waits_for_offers: bool,
     clock: fn() -> UnixTime,
     pub(crate) prompt: RefCell<Box<dyn Prompt>>,
     report: Box<dyn Fn(HostEvent)>,
@@ -280,7 +293,7 @@ pub(crate) struct Shared {
 
 /// The session of the moment.
 struct Current {
-    ticket: TicketId,
+    standing: Standing,
     local: mpsc::UnboundedSender<LocalEvent>,
 }
 
@@ -309,10 +322,12 @@ impl Shared {
     }
 
     /// Takes the one seat; `None` while somebody else has it.
-    pub(crate) fn sit_down(&self, ticket: &TicketId, local: mpsc::UnboundedSender<LocalEvent>) -> Option<Seat> {
+    pub(crate) fn sit_down(&self, standing: &Standing, local: mpsc::UnboundedSender<LocalEvent>) -> Option<Seat> {
         let seat = self.seat.borrow_mut().take()?;
-        self.in_use.set(Some(ticket.clone()));
-        *self.current.borrow_mut() = Some(Current { ticket: ticket.clone(), local });
+        if let Standing::Ticket(found) = standing {
+            self.in_use.set(Some(found.id.clone()));
+        }
+        *self.current.borrow_mut() = Some(Current { standing: standing.clone(), local });
         Some(seat)
     }
 
@@ -329,7 +344,7 @@ impl Shared {
     pub(crate) fn report_gone(&self, gone: Vec<Gone>) {
         for (ticket, cause) in gone {
             if let (crate::event::TicketEndCause::Ended(_), Some(current)) = (cause, &*self.current.borrow())
-                && current.ticket == ticket
+                && matches!(&current.standing, Standing::Ticket(found) if found.id == ticket)
             {
                 let _ = current.local.send(LocalEvent::TicketEnded);
             }
@@ -348,9 +363,25 @@ impl Shared {
 
     /// Takes control back where policy no longer allows it; looking on is not affected.
     fn narrow(&self) {
-        if self.current.borrow().is_some() && (self.policy)().may_control().is_err() {
+        let forbidden = match &*self.current.borrow() {
+            Some(current) => current.standing.may_control(&(self.policy)()).is_none(),
+            None => false,
+        };
+        if forbidden {
             self.tell_current(LocalEvent::ControlForbidden);
         }
+    }
+
+    /// Whether somebody may come who has no invitation: only where policy allows offers of help (R75).
+    fn expects_offers(&self) -> bool {
+        self.waits_for_offers && (self.policy)().may_be_offered().is_ok()
+    }
+
+    /// How TLS is to be spoken now: experts are asked for a key only where policy has a use for one.
+    pub(crate) fn tls(&self) -> Arc<ServerConfig> {
+        let policy = (self.policy)();
+        let has_use = policy.may_be_offered().is_ok() || !policy.allows_buddies();
+        Arc::clone(if has_use { &self.tls.asking } else { &self.tls.silent })
     }
 
     async fn wait(&self, commands: &mut mpsc::UnboundedReceiver<Command>) -> HostEnd {
@@ -360,7 +391,7 @@ impl Shared {
             if !busy && self.seat.borrow().is_none() {
                 return HostEnd::BrokenDown;
             }
-            if !busy && !self.book.borrow().any_open(self.now()) {
+            if !busy && !self.book.borrow().any_open(self.now()) && !self.expects_offers() {
                 self.refresh();
                 return HostEnd::NoTicketLeft;
             }

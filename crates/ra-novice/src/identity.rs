@@ -27,6 +27,7 @@ use rustls::server::NoServerSessionStorage;
 use x509_cert::der::{Decode as _, Encode as _};
 use zeroize::Zeroizing;
 
+use crate::client_key::AnyKey;
 use crate::durable::{self, Pending};
 
 /// The installation's key and its certificate, read from the state directory.
@@ -34,6 +35,21 @@ pub struct Identity {
     key: Zeroizing<Vec<u8>>,
     certificate: CertificateDer<'static>,
     blob: PublicKeyBlob,
+}
+
+/// TLS as this computer speaks it.
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    /// The expert is not asked for a key.
+    pub(crate) silent: Arc<ServerConfig>,
+    /// The expert is asked for one: only where policy has a use for it, since some programs puzzle their users with it.
+    pub(crate) asking: Arc<ServerConfig>,
+}
+
+#[derive(Clone, Copy)]
+enum ClientKey {
+    NotAsked,
+    Asked,
 }
 
 /// Whether a certificate near its end may be replaced now.
@@ -124,18 +140,26 @@ impl Identity {
         self.blob.key_hash2()
     }
 
-    /// What the host needs to speak TLS 1.2 and 1.3 with this identity.
+    /// What the host needs to speak TLS 1.2 and 1.3 with this identity, and how it treats keys of experts.
     ///
     /// Sessions cannot be resumed: each connection proves the key anew, and nothing outlives it.
     ///
     /// # Errors
     /// [`IdentityError::Tls`] when rustls does not take the key; it takes every key that [`Identity::open`] made.
-    pub fn server_config(&self) -> Result<Arc<ServerConfig>, IdentityError> {
+    pub fn server_config(&self) -> Result<ServerTls, IdentityError> {
+        Ok(ServerTls { silent: self.config(ClientKey::NotAsked)?, asking: self.config(ClientKey::Asked)? })
+    }
+
+    fn config(&self, client: ClientKey) -> Result<Arc<ServerConfig>, IdentityError> {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.to_vec()));
-        let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS12, &rustls::version::TLS13])?
-            .with_no_client_auth()
-            .with_single_cert(vec![self.certificate.clone()], key)?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&rustls::version::TLS12, &rustls::version::TLS13])?;
+        let builder = match client {
+            ClientKey::NotAsked => builder.with_no_client_auth(),
+            ClientKey::Asked => builder.with_client_cert_verifier(Arc::new(AnyKey::new(provider))),
+        };
+        let mut config = builder.with_single_cert(vec![self.certificate.clone()], key)?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(Arc::new(config))

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ra_policy::HelpAllowed;
+use ra_policy::{HelpAllowed, HelperName};
 use ra_session::UnixTime;
 use ra_session::invitations::{Guard, Status, TicketId};
 use ra_ticket::{
@@ -32,6 +32,8 @@ pub struct Wish {
     pub endpoints: Vec<Endpoint>,
     /// True when the novice will not be asked for control.
     pub view_only: bool,
+    /// The official helper that it is for, where it is for one (S105).
+    pub helper: Option<HelperName>,
     /// Where the file goes.
     pub file: PathBuf,
 }
@@ -119,7 +121,7 @@ pub fn create(
         _ => Challenge::from(TicketWithoutPassword::of(&invitation).ok_or(InviteError::PasswordNeeded)?),
     };
 
-    let row = TicketRow {
+    let mut row = TicketRow {
         id: TicketId::from_entropy(entropy.id),
         session_id,
         name: invitation.user_name().to_owned(),
@@ -130,6 +132,9 @@ pub fn create(
         length: wish.length.as_secs(),
         kind: wish.kind,
         view_only: wish.view_only,
+        owner: rustix::process::getuid().as_raw(),
+        helper: wish.helper,
+        assistant: None,
         status: Status::Open,
         ended: None,
         file: Some(file.clone()),
@@ -140,9 +145,9 @@ pub fn create(
     // at worst a ticket that nobody holds an invitation for, never an invitation without a ticket.
     let pending = Pending::write(&file, ".invitation-", &invitation.to_bytes());
     let pending = pending.map_err(|source| InviteError::file(&file, source))?;
-    store.insert(&row)?;
+    store.insert(&mut row)?;
     if let Err(source) = pending.commit() {
-        store.remove(&row.id)?;
+        store.remove(&row.id, now)?;
         return Err(InviteError::file(&file, source));
     }
     tracing::info!(ticket = %row.id, "made an invitation");

@@ -31,6 +31,7 @@
 //!     store: Store::open(&paths.store())?,
 //!     scope: Scope::All,
 //!     when_stopped: host::WhenStopped::KeepTickets,
+//!     helpers: Box::new(ra_novice::helpers::Helpers::default),
 //!     policy: Box::new(move || policy::EffectivePolicy::read(&paths).policy),
 //!     clock,
 //!     prompt,
@@ -45,6 +46,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test stops at the first surprise"))]
 
 pub mod book;
+mod client_key;
 pub mod control;
 mod door;
 mod driver;
@@ -52,6 +54,7 @@ mod durable;
 pub mod endpoints;
 pub mod event;
 mod hands;
+pub mod helpers;
 pub mod host;
 pub mod identity;
 pub mod invite;

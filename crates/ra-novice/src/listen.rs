@@ -6,18 +6,21 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ra_channels::remdesk::{Proof, ResultCode, Version};
-use ra_policy::{ControlAllowed, HelpAllowed};
+use ra_policy::{ControlAllowed, HelpAllowed, OfferAllowed, Policy};
+use ra_session::Admission;
 use ra_session::invitations::Source;
-use ra_ticket::{RcTicket, Redeemed, UntrustedName, expert_blob};
+use ra_session::offers::Refusal as Unwanted;
+use ra_ticket::{RcTicket, UNSOLICITED_HELP, UntrustedName, expert_blob};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 
 use crate::book::{Found, Verdict};
 use crate::driver;
 use crate::event::{HostEvent, RefusedCause};
+use crate::helpers::KnownHelper;
 use crate::host::{HostError, Shared};
 use crate::prompt::Asker;
-use crate::rdp::{self, Allowance, ClientHello, FramesOut, FromExpert, Line};
+use crate::rdp::{self, Allowance, ClientHello, FramesOut, FromExpert, Line, LineError};
 
 /// How long a connection may take to say which ticket it wants to redeem.
 pub const CLIENT_INFO_WITHIN: Duration = Duration::from_secs(10);
@@ -85,15 +88,40 @@ pub(crate) async fn let_in(shared: Rc<Shared>, listener: TcpListener) {
     }
 }
 
-/// An expert that has redeemed a ticket.
+/// An expert who has proved a right to ask.
 pub(crate) struct Proved {
     pub(crate) line: Line,
     pub(crate) frames: FramesOut,
-    pub(crate) redeemed: Redeemed,
-    pub(crate) help: HelpAllowed,
+    pub(crate) admission: Admission,
     pub(crate) control: Option<ControlAllowed>,
-    pub(crate) found: Found,
+    pub(crate) standing: Standing,
     pub(crate) asker: Asker,
+}
+
+/// By what right an expert is here.
+#[derive(Clone, Debug)]
+pub(crate) enum Standing {
+    /// With an invitation.
+    Ticket(Found),
+    /// Without one: a helper whose key is known here.
+    Offer(KnownHelper),
+}
+
+impl Standing {
+    /// Whether this expert may be given control, as policy stands now.
+    pub(crate) fn may_control(&self, policy: &Policy) -> Option<ControlAllowed> {
+        match self {
+            Self::Ticket(found) if found.view_only => None,
+            Self::Ticket(_) => policy.may_control().ok(),
+            Self::Offer(_) => policy.may_control_offered().ok(),
+        }
+    }
+}
+
+/// Somebody whose first words were good; what is left is the proof.
+enum Admitted {
+    Ticket(Found, HelpAllowed),
+    Offer(KnownHelper),
 }
 
 async fn receive(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
@@ -116,10 +144,10 @@ async fn receive(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
     }
 }
 
-/// From the socket to a redeemed ticket. `None`: it came to nothing, and everybody who should know does.
+/// From the socket to a proved right to ask. `None`: it came to nothing, and everybody who should know does.
 async fn prove(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Option<Proved> {
     let started = Instant::now();
-    let admitted: RefCell<Option<(Found, HelpAllowed)>> = RefCell::new(None);
+    let admitted: RefCell<Option<Admitted>> = RefCell::new(None);
     let heard = Cell::new(false);
     let admit = |hello: ClientHello| {
         heard.set(true);
@@ -128,7 +156,7 @@ async fn prove(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Option<P
     };
     let accepted = tokio::select! {
         biased;
-        accepted = rdp::accept(stream, Allowance::bytes(READ_BEFORE_PROOF), shared.tls.clone(), shared.screen.size(), admit) => accepted,
+        accepted = rdp::accept(stream, Allowance::bytes(READ_BEFORE_PROOF), || shared.tls(), shared.screen.size(), admit) => accepted,
         () = async {
             tokio::time::sleep_until(started + CLIENT_INFO_WITHIN).await;
             if heard.get() { std::future::pending().await }
@@ -142,23 +170,51 @@ async fn prove(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Option<P
             return None;
         }
     };
-    let (found, help) = admitted.borrow_mut().take()?;
-    redeem(shared, line, found, help, peer).await
+    let admitted = admitted.borrow_mut().take()?;
+    redeem(shared, line, admitted, peer).await
 }
 
-/// R28 to R32: policy first, then the ticket; the peer and the novice hear nothing of a refusal.
-fn look_up(shared: &Shared, hello: &ClientHello, peer: SocketAddr) -> Option<(Found, HelpAllowed)> {
+/// R28 to R32: policy, the ticket, HelpAssistant; the peer and the novice hear nothing of a refusal.
+fn look_up(shared: &Shared, hello: &ClientHello, peer: SocketAddr) -> Option<Admitted> {
     shared.refresh();
-    // Neither cause is told to anybody here, at no verbosity: only the administrator's audit log (issue 3) will know.
-    let help = (shared.policy)().may_connect().ok()?;
-    let found = shared.book.borrow().find(&hello.session_id, &hello.alternate_shell, shared.now())?;
+    let policy = (shared.policy)();
+    // No cause is told to anybody here, at no verbosity: only the administrator's audit log knows.
+    let admitted = if hello.session_id == UNSOLICITED_HELP {
+        Admitted::Offer(look_up_offer(shared, &policy, hello, peer)?)
+    } else {
+        let now = shared.now();
+        let found = shared.book.borrow().find(&hello.session_id, &hello.alternate_shell, now);
+        let help = policy.may_connect_for(found.as_ref().and_then(|found| found.helper.as_ref())).ok()?;
+        let found = found?;
+        // Asked here so that nobody is bothered in vain; the logon that counts comes with the proof.
+        drop(shared.book.borrow().log_on(&found.id, now).ok()?);
+        if found.helper.as_ref().is_some_and(|helper| !(shared.helpers)().may_be(helper, hello.key)) {
+            return None;
+        }
+        Admitted::Ticket(found, help)
+    };
     shared.report(HostEvent::ExpertConnecting { peer });
-    Some((found, help))
+    Some(admitted)
 }
 
-async fn redeem(shared: &Shared, mut line: Line, found: Found, help: HelpAllowed, peer: SocketAddr) -> Option<Proved> {
+/// R75, R79: only where offers are allowed, only with a key that is known here.
+fn look_up_offer(shared: &Shared, policy: &Policy, hello: &ClientHello, peer: SocketAddr) -> Option<KnownHelper> {
+    policy.may_be_offered().ok()?;
+    let (source, now) = (Source::of(peer.ip()), shared.now());
+    if !shared.offers.borrow().admits(source, now) {
+        return None;
+    }
+    let known = hello.key.and_then(|key| (shared.helpers)().known(key, policy));
+    if known.is_none() {
+        shared.offers.borrow_mut().failed(source, now);
+    }
+    known
+}
+
+async fn redeem(shared: &Shared, mut line: Line, admitted: Admitted, peer: SocketAddr) -> Option<Proved> {
     let frames = line.begin(shared.view.clone()).ok()?;
-    let mut proved: Option<(Redeemed, Asker)> = None;
+    let mut admitted = Some(admitted);
+    let mut proved: Option<(Admission, Standing, Asker)> = None;
     loop {
         let heard = match line.next().await {
             Ok(heard) => heard,
@@ -170,7 +226,11 @@ async fn redeem(shared: &Shared, mut line: Line, found: Found, help: HelpAllowed
         match heard {
             FromExpert::Proof(proof) if proved.is_none() => {
                 let version = proof.version;
-                let Some(judged) = judge(shared, &mut line, &found, &proof, peer) else {
+                let judged = match admitted.take()? {
+                    Admitted::Ticket(found, help) => judge(shared, &mut line, found, help, &proof, peer),
+                    Admitted::Offer(helper) => judge_offer(shared, &mut line, helper, &proof, peer),
+                };
+                let Some(judged) = judged else {
                     line.close().await;
                     return None;
                 };
@@ -200,9 +260,9 @@ async fn redeem(shared: &Shared, mut line: Line, found: Found, help: HelpAllowed
             }
             _ => continue,
         }
-        let (redeemed, asker) = proved.take()?;
-        let may_control = if found.view_only { None } else { (shared.policy)().may_control().ok() };
-        return Some(Proved { line, frames, redeemed, help, control: may_control, found, asker });
+        let (admission, standing, asker) = proved.take()?;
+        let control = standing.may_control(&(shared.policy)());
+        return Some(Proved { line, frames, admission, control, standing, asker });
     }
 }
 
@@ -210,29 +270,32 @@ async fn redeem(shared: &Shared, mut line: Line, found: Found, help: HelpAllowed
 fn judge(
     shared: &Shared,
     line: &mut Line,
-    found: &Found,
+    found: Found,
+    help: HelpAllowed,
     proof: &Proof,
     peer: SocketAddr,
-) -> Option<(Redeemed, Asker)> {
-    let malformed = |line: &mut Line| {
-        let _ = line.result(ResultCode::InvalidParameterString);
-        refuse(shared, peer, RefusedCause::Protocol);
-    };
+) -> Option<(Admission, Standing, Asker)> {
     let Ok(blob) = expert_blob::parse(proof.expert_blob.expose()) else {
-        malformed(line);
-        return None;
+        return malformed(shared, line, peer);
     };
     // Version 1 names the ticket once more; whole strings differ between peers, the session id inside may not.
     if let Some(named) = proof.connection_string.as_ref().and_then(|text| text.expose().parse::<RcTicket>().ok())
         && !shared.book.borrow().is_session_of(&found.id, named.session_id())
     {
-        malformed(line);
-        return None;
+        return malformed(shared, line, peer);
     }
     shared.refresh();
-    let verdict = shared.book.borrow_mut().judge(&found.id, Source::of(peer.ip()), blob.pass(), shared.now());
+    let now = shared.now();
+    let verdict = shared.book.borrow_mut().judge(&found.id, Source::of(peer.ip()), blob.pass(), now);
     let told = match verdict {
-        Ok(Verdict::Redeemed(redeemed)) => return Some((redeemed, asker(blob.name(), peer))),
+        Ok(Verdict::Redeemed(redeemed)) => match shared.book.borrow().log_on(&found.id, now) {
+            Ok(logged_on) => {
+                let admission = Admission::by_ticket(redeemed, help, logged_on);
+                return Some((admission, Standing::Ticket(found), asker(blob.name(), peer)));
+            }
+            // The account went between the first words and the proof.
+            Err(_) => line.result(ResultCode::HelpSessionExpired),
+        },
         Ok(Verdict::Wrong(gone)) => {
             refuse(shared, peer, RefusedCause::WrongPassword);
             shared.report_gone(gone.into_iter().collect());
@@ -249,10 +312,60 @@ fn judge(
             line.result(ResultCode::InternalError)
         }
     };
+    note(told, peer);
+    None
+}
+
+/// R76, R78: the key was proved in the handshake; now policy's list and the novice's earlier answers count.
+fn judge_offer(
+    shared: &Shared,
+    line: &mut Line,
+    helper: KnownHelper,
+    proof: &Proof,
+    peer: SocketAddr,
+) -> Option<(Admission, Standing, Asker)> {
+    if expert_blob::parse(proof.expert_blob.expose()).is_err() {
+        return malformed(shared, line, peer);
+    }
+    let now = shared.now();
+    let allowed: OfferAllowed = match (shared.policy)().may_offer(&helper.offerer) {
+        Ok(allowed) => allowed,
+        Err(denied) => {
+            tracing::debug!(%peer, %denied, "an offer was refused");
+            shared.offers.borrow_mut().failed(Source::of(peer.ip()), now);
+            note(line.result(ResultCode::HelpSessionAccessDenied), peer);
+            return None;
+        }
+    };
+    let wanted = shared.offers.borrow().may_ask(helper.key, now);
+    match wanted {
+        Ok(offered) => {
+            // The name is the administrator's word for the key; what the helper claims to be called proves nothing.
+            let asker = Asker { name: helper.called(), peer };
+            Some((Admission::by_offer(allowed, offered), Standing::Offer(helper), asker))
+        }
+        Err(last) => {
+            let (cause, code) = match last {
+                Unwanted::Declined => (RefusedCause::Declined, ResultCode::HelpeeSaidNo),
+                Unwanted::NoAnswer => (RefusedCause::NoAnswer, ResultCode::HelpeeNeverResponded),
+            };
+            refuse(shared, peer, cause);
+            note(line.result(code), peer);
+            None
+        }
+    }
+}
+
+fn malformed<T>(shared: &Shared, line: &mut Line, peer: SocketAddr) -> Option<T> {
+    refuse(shared, peer, RefusedCause::Protocol);
+    note(line.result(ResultCode::InvalidParameterString), peer);
+    None
+}
+
+fn note(told: Result<(), LineError>, peer: SocketAddr) {
     if let Err(error) = told {
         tracing::debug!(%peer, %error, "the expert could not be told");
     }
-    None
 }
 
 fn asker(name: &UntrustedName, peer: SocketAddr) -> Asker {

@@ -1,4 +1,4 @@
-//! For tests: what this machine can do, found out by trying, and the way to skip a test aloud.
+//! For tests: what this machine can do, found out by trying, the way to skip a test aloud, and a real admission.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -38,4 +38,17 @@ pub(crate) fn on_a_small_disk(
 pub(crate) fn skip(test: &str, answer: &str) {
     // Not `eprintln`, which the test runner captures: this must be heard.
     let _ = writeln!(std::io::stderr(), "\nSKIPPED {test}: {answer}");
+}
+
+/// A right to ask, come by as an expert comes by it: a right proof, a policy that allows, a logon as HelpAssistant.
+pub(crate) fn admission() -> ra_session::Admission {
+    let proof = ra_ticket::ExpectedProof::from_bytes(&[7; 32]).unwrap();
+    let password = || ra_ticket::AssistantPassword::from_entropy(&[7; 32]);
+    let mut account = ra_session::account::Account::new(password());
+    let ticket = account.ticket_made(password());
+    ra_session::Admission::by_ticket(
+        proof.verify_bytes(&[7; 32]).unwrap(),
+        ra_policy::Policy::default().may_connect().unwrap(),
+        account.log_on(&ticket, ra_session::UnixTime(0)).unwrap(),
+    )
 }

@@ -15,13 +15,16 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ra_policy::HelperName;
 use ra_session::UnixTime;
 use ra_session::invitations::{EndCause, Guard, Source, Status, Ticket, TicketId};
-use ra_ticket::{Challenge, PassStub, SessionId};
+use ra_ticket::{AssistantPassword, Challenge, PassStub, SessionId};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior, params};
 use zeroize::Zeroizing;
 
 use crate::durable;
+
+mod account;
 
 /// The table of tickets of one installation.
 ///
@@ -56,6 +59,13 @@ pub struct TicketRow {
     pub kind: TicketKind,
     /// True when the novice will not be asked for control.
     pub view_only: bool,
+    /// Who made it: the user number. Only this user and administrators may end it (R53, R54).
+    pub owner: u32,
+    /// The official helper that it was made for, if it was (S105).
+    pub helper: Option<HelperName>,
+    /// HelpAssistant's password of the time when it was made; [`Store::insert`] fills it in, and it is gone once the
+    /// ticket is not open.
+    pub assistant: Option<AssistantPassword>,
     /// Whether it can be redeemed, else why not.
     pub status: Status,
     /// Since when it is not open any more.
@@ -102,16 +112,20 @@ impl Store {
         Ok(Self { connection, version })
     }
 
-    /// Adds a ticket.
+    /// Adds a ticket. An open one enables HelpAssistant in the same transition (R2), and `row` is given its password.
     ///
     /// # Errors
     /// [`StoreError`]; then nothing was added.
-    pub fn insert(&mut self, row: &TicketRow) -> Result<(), StoreError> {
+    pub fn insert(&mut self, row: &mut TicketRow) -> Result<(), StoreError> {
         let transaction = self.begin()?;
+        let assistant = match row.status {
+            Status::Open => Some(account::ticket_made(&transaction)?),
+            Status::Expired | Status::Ended(_) => None,
+        };
         transaction.execute(
             "INSERT INTO ticket (id, session_id, name, needs_password, challenge, pass_stub, start, length, kind, view_only,
-                 status, ended, file, endpoints)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                 status, ended, file, endpoints, owner, helper, assistant)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
             params![
                 row.id.as_str(),
                 row.session_id.expose(),
@@ -127,10 +141,15 @@ impl Store {
                 row.ended.map(|ended| signed(ended.0)),
                 row.file.as_ref().map(|file| file.as_os_str().as_bytes()),
                 serde_json::to_string(&row.endpoints).unwrap_or_default(),
+                row.owner,
+                row.helper.as_ref().map(HelperName::as_str),
+                assistant.as_ref().map(AssistantPassword::expose),
             ],
         )?;
         write_guard(&transaction, &row.id, &row.guard)?;
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        row.assistant = assistant;
+        Ok(())
     }
 
     /// Every ticket that is remembered, the newest first, after [`Store::sweep`].
@@ -165,13 +184,15 @@ impl Store {
 
     /// Marks what is past its time limit as expired, for good, and says which tickets that were.
     ///
-    /// Whatever the clock says later, they stay expired (R52, R63). Forgets tickets that ended [`REMEMBERED`] ago.
+    /// Whatever the clock says later, they stay expired (R52, R63). Forgets tickets that ended [`REMEMBERED`] ago, and takes
+    /// HelpAssistant's right when its hour is over (R58).
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn sweep(&mut self, now: UnixTime) -> Result<Vec<TicketId>, StoreError> {
         let due: bool = self.connection.query_row(
-            "SELECT EXISTS (SELECT 1 FROM ticket WHERE (status = 'open' AND start + length <= ?1) OR ended <= ?2)",
+            "SELECT EXISTS (SELECT 1 FROM ticket WHERE (status = 'open' AND start + length <= ?1) OR ended <= ?2)
+                 OR EXISTS (SELECT 1 FROM logon_right WHERE until <= ?1)",
             params![signed(now.0), signed(now.0) - signed(REMEMBERED.as_secs())],
             |row| row.get(0),
         )?;
@@ -182,6 +203,7 @@ impl Store {
         let expired = expire(&transaction, now)?;
         let forgotten = signed(now.0) - signed(REMEMBERED.as_secs());
         transaction.execute("DELETE FROM ticket WHERE status <> 'open' AND ended <= ?1", [forgotten])?;
+        account::pass_time(&transaction, now)?;
         transaction.commit()?;
         Ok(expired)
     }
@@ -229,9 +251,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn remove(&mut self, id: &TicketId) -> Result<(), StoreError> {
+    pub fn remove(&mut self, id: &TicketId, now: UnixTime) -> Result<(), StoreError> {
         let transaction = self.begin()?;
         transaction.execute("DELETE FROM ticket WHERE id = ?1", [id.as_str()])?;
+        account::settle(&transaction, now)?;
         Ok(transaction.commit()?)
     }
 
@@ -278,6 +301,8 @@ impl TicketRow {
             issued: self.start,
             expires: self.expires(),
             view_only: self.view_only,
+            helper: self.helper.clone(),
+            assistant: self.assistant.clone().ok_or(StoreError::Damaged(None))?,
             status: self.status,
             guard: self.guard.clone(),
         }))
@@ -335,6 +360,9 @@ pub enum StoreError {
         /// Why.
         source: io::Error,
     },
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    Entropy(#[source] getrandom::Error),
     /// Anything else that SQLite reports.
     #[error("cannot use the table of tickets")]
     Sqlite(#[source] rusqlite::Error),
@@ -392,9 +420,17 @@ fn migrate(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     match (application, format) {
         (0, 0) => {
             transaction.execute_batch(SCHEMA)?;
+            transaction.execute_batch(SECOND)?;
+            account::create(transaction)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", FORMAT)?;
             Ok(())
+        }
+        (APPLICATION, 1) => {
+            transaction.execute_batch(SECOND)?;
+            account::create(transaction)?;
+            account::adopt_open_tickets(transaction)?;
+            Ok(transaction.pragma_update(None, "user_version", FORMAT)?)
         }
         (APPLICATION, FORMAT) => Ok(()),
         (APPLICATION, found) if found > FORMAT => Err(StoreError::Newer { found }),
@@ -407,10 +443,19 @@ fn data_version(connection: &Connection) -> Result<i64, StoreError> {
 }
 
 fn expire(transaction: &Transaction<'_>, now: UnixTime) -> Result<Vec<TicketId>, StoreError> {
-    end_open(transaction, Status::Expired, now, "start + length <= ?2 AND ?3 IS NULL", None)
+    // HelpAssistant's hour begins when the last ticket ran out, not when somebody looks.
+    let last: Option<i64> = transaction.query_row(
+        "SELECT max(start + length) FROM ticket WHERE status = 'open' AND start + length <= ?1",
+        [signed(now.0)],
+        |row| row.get(0),
+    )?;
+    let Some(last) = last else { return Ok(Vec::new()) };
+    let expired = end_tickets(transaction, Status::Expired, now, "start + length <= ?2 AND ?3 IS NULL", None)?;
+    account::settle(transaction, UnixTime(last.cast_unsigned()))?;
+    Ok(expired)
 }
 
-/// Ends those open tickets that a condition names, and wipes what only an open ticket needs.
+/// Ends those open tickets that a condition names; with the last one HelpAssistant is disabled (R57).
 fn end_open(
     transaction: &Transaction<'_>,
     status: Status,
@@ -418,8 +463,22 @@ fn end_open(
     condition: &str,
     id: Option<&str>,
 ) -> Result<Vec<TicketId>, StoreError> {
+    let ended = end_tickets(transaction, status, now, condition, id)?;
+    account::settle(transaction, now)?;
+    Ok(ended)
+}
+
+/// Marks them and wipes what only an open ticket needs.
+fn end_tickets(
+    transaction: &Transaction<'_>,
+    status: Status,
+    now: UnixTime,
+    condition: &str,
+    id: Option<&str>,
+) -> Result<Vec<TicketId>, StoreError> {
     let statement = format!(
-        "UPDATE ticket SET status = ?1, ended = ?2, challenge = NULL WHERE status = 'open' AND {condition} RETURNING id"
+        "UPDATE ticket SET status = ?1, ended = ?2, challenge = NULL, assistant = NULL
+             WHERE status = 'open' AND {condition} RETURNING id"
     );
     let mut statement = transaction.prepare_cached(&statement)?;
     let rows = statement.query_map(params![status.name(), signed(now.0), id], |row| row.get(0))?;
@@ -486,6 +545,12 @@ fn read_row(row: &Row<'_>) -> Result<TicketRow, StoreError> {
         length: seconds("length")?,
         kind: TicketKind::from_name(&text("kind")?).ok_or_else(damaged)?,
         view_only: row.get("view_only")?,
+        owner: row.get("owner")?,
+        helper: row.get::<_, Option<String>>("helper")?.as_deref().and_then(HelperName::new),
+        assistant: row
+            .get::<_, Option<String>>("assistant")?
+            .map(Zeroizing::new)
+            .and_then(|text| AssistantPassword::from_stored(&text)),
         status: STATUSES.into_iter().find(|known| known.name() == status).ok_or_else(damaged)?,
         ended: row.get::<_, Option<i64>>("ended")?.map(|ended| UnixTime(ended.cast_unsigned())),
         file: row.get::<_, Option<Vec<u8>>>("file")?.map(|bytes| std::ffi::OsString::from_vec(bytes).into()),
@@ -521,7 +586,8 @@ const STATUSES: [Status; 6] = [
 ];
 /// Marks the file as ours for `file(1)` and for ourselves: "RAtk".
 const APPLICATION: i64 = 0x5241_746b;
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
+/// The first format.
 const SCHEMA: &str = "
     CREATE TABLE ticket (
         id             TEXT PRIMARY KEY,
@@ -549,6 +615,30 @@ const SCHEMA: &str = "
         source TEXT NOT NULL,
         PRIMARY KEY (ticket, source)
     ) STRICT, WITHOUT ROWID;
+";
+/// What the second one has beyond it: whose a ticket is and for whom, HelpAssistant, and the mappings of gateways.
+const SECOND: &str = "
+    ALTER TABLE ticket ADD COLUMN owner INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE ticket ADD COLUMN helper TEXT;
+    ALTER TABLE ticket ADD COLUMN assistant TEXT;
+    CREATE TABLE account (
+        name     TEXT PRIMARY KEY,
+        password TEXT NOT NULL,
+        enabled  INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE logon_right (
+        name  TEXT PRIMARY KEY REFERENCES account (name),
+        until INTEGER
+    ) STRICT;
+    CREATE TABLE mapping (
+        id            INTEGER PRIMARY KEY,
+        ticket        TEXT,
+        gateway       TEXT NOT NULL,
+        external      TEXT,
+        external_port INTEGER NOT NULL,
+        internal_port INTEGER NOT NULL,
+        lease_until   INTEGER NOT NULL
+    ) STRICT;
 ";
 
 #[cfg(test)]

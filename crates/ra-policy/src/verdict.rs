@@ -121,6 +121,17 @@ impl Policy {
         self.may_connect_for(None)
     }
 
+    /// Whether a host of tickets is worth starting: some of them may be for an official helper, so buddy support does not
+    /// matter here.
+    ///
+    /// # Errors
+    ///
+    /// When some layer forbids help, or cannot be used.
+    pub fn may_serve_tickets(&self) -> Result<(), Denied> {
+        self.usable()?;
+        if self.says(Setting::AllowToGetHelp) { Ok(()) } else { Err(Denied::Help) }
+    }
+
     /// The same for an invitation that was made for this helper.
     ///
     /// # Errors
@@ -152,6 +163,18 @@ impl Policy {
     pub fn may_be_offered(&self) -> Result<(), Denied> {
         self.usable()?;
         if self.says(Setting::AllowUnsolicited) { Ok(()) } else { Err(Denied::Offer) }
+    }
+
+    /// Whether a list of helpers names this one; also where offers are not allowed.
+    #[must_use]
+    pub fn lists_offerer(&self, name: &HelperName) -> bool {
+        self.names(Setting::OfferHelpers).contains(name)
+    }
+
+    /// Whether anybody may be invited, rather than official helpers only.
+    #[must_use]
+    pub fn allows_buddies(&self) -> bool {
+        self.says(Setting::AllowBuddyHelp)
     }
 
     /// Whether this helper may offer help now.

@@ -59,7 +59,8 @@ impl OfferGuard {
     pub fn failed(&mut self, source: Source, now: UnixTime) {
         if !self.strangers.contains_key(&source) && self.strangers.len() >= MOST_SOURCES {
             // Whoever waits longest yet for the end of a lock stays; who has none goes first.
-            let least = self.strangers.iter().min_by_key(|(_, strikes)| strikes.locked_until).map(|(source, _)| *source);
+            let least =
+                self.strangers.iter().min_by_key(|(_, strikes)| strikes.locked_until).map(|(source, _)| *source);
             least.map(|source| self.strangers.remove(&source));
         }
         let strikes = self.strangers.entry(source).or_default();

@@ -1,11 +1,12 @@
 //! A novice for tests, who says yes when the test wants it. Everything else is the real session's.
 
 use ra_policy::Policy;
-use ra_session::RevokedBy;
+use ra_session::account::Account;
 use ra_session::gate::{Input, InputGate, Seat, Stamped};
 use ra_session::input::InputEvent;
 use ra_session::novice::{Connecting, Controlling, Viewing};
-use ra_ticket::ExpectedProof;
+use ra_session::{Admission, RevokedBy, UnixTime};
+use ra_ticket::{AssistantPassword, ExpectedProof};
 
 /// A session that has been agreed to up to viewing; control comes and goes.
 pub(crate) struct Novice {
@@ -26,8 +27,12 @@ impl Novice {
         let expected = ExpectedProof::from_bytes(&[7; 32]).expect("the length of a usual proof");
         let redeemed = expected.verify_bytes(&[7; 32]).expect("the same bytes");
         let (seat, gate, _) = Seat::new();
+        let password = || AssistantPassword::from_entropy(&[7; 32]);
+        let mut account = Account::new(password());
+        let ticket = account.ticket_made(password());
+        let logged_on = account.log_on(&ticket, UnixTime(0)).expect("enabled by the ticket");
         let help = policy.may_connect().expect("allowed by default");
-        let (waiting, question) = Connecting::new().redeem(redeemed, help, seat);
+        let (waiting, question) = Connecting::new().admit(Admission::by_ticket(redeemed, help, logged_on), seat);
         let viewing = waiting.consent(question.yes().consent().expect("a yes"));
         Self { state: State::Viewing(viewing), gate }
     }

@@ -31,6 +31,9 @@ fn row(name: &str, seed: u8) -> TicketRow {
         length: 3600,
         kind: TicketKind::V2,
         view_only: true,
+        owner: rustix::process::getuid().as_raw(),
+        helper: None,
+        assistant: None,
         status: Status::Open,
         ended: None,
         file: Some("/home/kim/Invitation.MsRcIncident".into()),
@@ -92,8 +95,8 @@ impl Place {
 fn tickets_are_listed_shown_and_ended_through_a_running_host() {
     let place = place();
     let mut store = place.store();
-    store.insert(&row("AAAA", 1)).unwrap();
-    store.insert(&row("BBBB", 2)).unwrap();
+    store.insert(&mut row("AAAA", 1)).unwrap();
+    store.insert(&mut row("BBBB", 2)).unwrap();
     let in_use = InUse::default();
     in_use.set(Some(id("AAAA")));
     let (_server, changes) = place.serve(in_use);
@@ -123,7 +126,7 @@ fn the_same_works_without_a_host() {
     assert!(place.tickets().list().unwrap().is_empty());
     assert_eq!(place.tickets().expire_all().unwrap(), Ended::default());
     assert!(!place.paths.store().exists(), "looking makes nothing");
-    place.store().insert(&row("AAAA", 1)).unwrap();
+    place.store().insert(&mut row("AAAA", 1)).unwrap();
     let mut tickets = place.tickets();
     assert_eq!(tickets.list().unwrap().len(), 1);
     assert!(!tickets.list().unwrap()[0].in_use);
@@ -140,7 +143,7 @@ fn r055_s033_ending_a_ticket_changes_nothing_in_the_invitation() {
     let before = fs::metadata(&file).unwrap().modified().unwrap();
     let mut ticket = row("AAAA", 1);
     ticket.file = Some(file.clone());
-    place.store().insert(&ticket).unwrap();
+    place.store().insert(&mut ticket).unwrap();
     assert_eq!(place.tickets().expire(&[id("AAAA")]).unwrap().ended, ["AAAA"]);
     assert_eq!(fs::read(&file).unwrap(), b"the bytes that were given away");
     assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), before);
@@ -153,7 +156,7 @@ fn s007_the_invitation_can_go_and_the_ticket_stays() {
     fs::write(&file, "the bytes that were given away").unwrap();
     let mut ticket = row("AAAA", 1);
     ticket.file = Some(file.clone());
-    place.store().insert(&ticket).unwrap();
+    place.store().insert(&mut ticket).unwrap();
     fs::remove_file(&file).unwrap();
     assert_eq!(place.tickets().show(&id("AAAA")).unwrap().unwrap().status, "open");
 }
@@ -161,8 +164,8 @@ fn s007_the_invitation_can_go_and_the_ticket_stays() {
 #[test]
 fn no_secret_leaves_by_the_socket() {
     let place = place();
-    let ticket = row("AAAA", 1);
-    place.store().insert(&ticket).unwrap();
+    let mut ticket = row("AAAA", 1);
+    place.store().insert(&mut ticket).unwrap();
     let (_server, _changes) = place.serve(InUse::default());
     let answer = String::from_utf8(place.raw(b"{\"op\":\"list\"}\n")).unwrap();
     assert!(answer.contains("AAAA"));
@@ -185,7 +188,7 @@ fn the_socket_is_private_and_a_dead_one_is_replaced() {
 #[test]
 fn a_second_host_waits_its_turn_and_still_hears_of_changes() {
     let place = place();
-    place.store().insert(&row("AAAA", 1)).unwrap();
+    place.store().insert(&mut row("AAAA", 1)).unwrap();
     let (first, _) = place.serve(InUse::default());
     let (_second, changes) = place.serve(InUse::default());
     assert_eq!(place.tickets().expire_all().unwrap().ended, ["AAAA"]);
@@ -239,7 +242,7 @@ fn r054_another_user_is_turned_away_even_where_the_directory_lets_it_in() {
         return;
     }
     let place = place();
-    place.store().insert(&row("AAAA", 1)).unwrap();
+    place.store().insert(&mut row("AAAA", 1)).unwrap();
     let (_server, _changes) = place.serve(InUse::default());
     for path in [place.directory.path(), place.paths.state(), &place.paths.control()] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();

@@ -47,6 +47,7 @@ impl Place {
             length: Duration::from_secs(90),
             endpoints: ["192.0.2.17:3389", "[2001:db8::5]:3389"].iter().map(|text| text.parse().unwrap()).collect(),
             view_only: false,
+            helper: None,
             file: self.file(),
         }
     }

@@ -1,4 +1,4 @@
-//! Which groups the user of this process is in, by name.
+//! Which groups a user is in, by name.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -24,22 +24,35 @@ impl OfUser {
     }
 }
 
-fn look_up() -> Result<Vec<String>, String> {
-    let uid = rustix::process::getuid().as_raw().to_string();
-    let account = getent("passwd", &uid)?;
-    let mut fields = account.split(':');
-    let login = fields.next().unwrap_or_default().to_owned();
-    let own_group = fields.nth(2).unwrap_or_default().to_owned();
+/// The groups of an account, which may be named by its login name or its user number.
+pub(crate) fn of_account(account: &str) -> Result<Vec<String>, String> {
+    Ok(names(&numbers(account)?))
+}
 
-    let mut ids = BTreeSet::from([own_group]);
-    // The answer is the name and the numbers of the groups.
-    ids.extend(getent("initgroups", &login)?.split_whitespace().skip(1).map(str::to_owned));
+fn look_up() -> Result<Vec<String>, String> {
+    let mut ids = numbers(&rustix::process::getuid().as_raw().to_string())?;
     let of_process = rustix::process::getgroups().map_err(|error| error.to_string())?;
     ids.extend(of_process.into_iter().map(|gid| gid.as_raw().to_string()));
     ids.insert(rustix::process::getegid().as_raw().to_string());
-    // A group without a name cannot have a section.
+    Ok(names(&ids))
+}
+
+/// The numbers of the groups that the account database has for an account.
+fn numbers(account: &str) -> Result<BTreeSet<String>, String> {
+    let account = getent("passwd", account)?;
+    let mut fields = account.split(':');
+    let login = fields.next().unwrap_or_default().to_owned();
+    let own_group = fields.nth(2).unwrap_or_default().to_owned();
+    let mut ids = BTreeSet::from([own_group]);
+    // The answer is the name and the numbers of the groups.
+    ids.extend(getent("initgroups", &login)?.split_whitespace().skip(1).map(str::to_owned));
+    Ok(ids)
+}
+
+fn names(ids: &BTreeSet<String>) -> Vec<String> {
+    // A group without a name cannot be in any list.
     let name = |id: &String| getent("group", id).ok()?.split(':').next().map(str::to_owned);
-    Ok(ids.iter().filter(|id| !id.is_empty()).filter_map(name).collect())
+    ids.iter().filter(|id| !id.is_empty()).filter_map(name).collect()
 }
 
 /// One answer of the C library's own program, which knows accounts of directories too.
@@ -53,3 +66,6 @@ fn getent(database: &str, key: &str) -> Result<String, String> {
         Err(format!("no {database} entry for {key}"))
     }
 }
+
+/// The groups whose members administer a computer: on Debian and its kin, and on Fedora and its kin.
+pub(crate) const ADMINISTRATORS: [&str; 2] = ["sudo", "wheel"];

@@ -7,7 +7,7 @@
 //! Nothing here fails: a file that exists and cannot be read, understood or trusted is a layer that allows nothing.
 
 mod group;
-mod groups;
+pub(crate) mod groups;
 mod places;
 mod switches;
 mod trust;
@@ -25,7 +25,7 @@ pub use switches::{SwitchError, set_switch};
 pub use watch::PolicyWatch;
 
 use crate::settings::Paths;
-use trust::Trust;
+pub(crate) use trust::Trust;
 
 /// The policy in force on this machine for its user, and where each part of it was read.
 #[derive(Debug)]
@@ -214,6 +214,11 @@ fn text_at(path: &Path, trust: Trust) -> Result<Option<String>, Unusable> {
         Ok(bytes) => bytes.map(text_of).transpose(),
         Err(reason) => Err(Unusable { reason, text: None, span: None }),
     }
+}
+
+/// A text of the administrator beside the policies, read with the same distrust; `None` where there is none.
+pub(crate) fn read_text(path: &Path, trust: Trust) -> Result<Option<String>, String> {
+    text_at(path, trust).map_err(|why| why.reason)
 }
 
 fn text_of(bytes: Vec<u8>) -> Result<String, Unusable> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Whose file this has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trust {
+pub(crate) enum Trust {
     /// This user's, and nobody else may write it.
     Owner(u32),
     /// The caller's own or this user's; not everybody may write it. Such a file can only restrict.

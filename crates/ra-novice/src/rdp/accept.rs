@@ -14,6 +14,7 @@ use ironrdp_pdu::{mcs, rdp};
 use ironrdp_tokio::TokioFramed;
 use ra_channels::encomsp::{EncomspNovice, ParticipantId};
 use ra_channels::remdesk::RemdeskNovice;
+use ra_ticket::KeyFingerprint;
 use rustls::ServerConfig;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -24,13 +25,16 @@ use super::capabilities;
 use super::line::Line;
 use super::metered::{Allowance, Metered};
 use super::pictures::GraphicsInbox;
+use crate::client_key;
 
-/// What an expert says of itself before anything is decided. Nothing of it is proved.
+/// What an expert says of itself before anything is decided. Nothing of it is proved, but for the key.
 pub(crate) struct ClientHello {
     /// `WorkingDir` of the Client Info PDU: the session id of the ticket it wants to redeem.
     pub(crate) session_id: String,
     /// `AlternateShell`: `*`, or the password. Never run, never logged.
     pub(crate) alternate_shell: Zeroizing<String>,
+    /// The key that the handshake was signed with, where the expert was asked for one and has one. This is proved.
+    pub(crate) key: Option<KeyFingerprint>,
 }
 
 /// Why a connection came to nothing before the engine had a say, or by its word. The peer is told none of it.
@@ -54,11 +58,11 @@ pub(crate) enum Refusal {
 
 /// Takes a socket to the end of the connection sequence.
 ///
-/// `admit` judges the Client Info; `false` closes the connection without a word (R30 to R32).
+/// `tls` is asked when it is time for TLS. `admit` judges the Client Info; `false` closes the connection without a word (R30 to R32).
 pub(crate) async fn accept(
     stream: TcpStream,
     allowance: Allowance,
-    tls: Arc<ServerConfig>,
+    tls: impl FnOnce() -> Arc<ServerConfig>,
     size: ra_desktop::Size,
     admit: impl FnOnce(ClientHello) -> bool,
 ) -> Result<Line, Refusal> {
@@ -84,11 +88,13 @@ pub(crate) async fn accept(
         // Somebody who sends more before the handshake is not waiting for our choice of protocol.
         return Err(Refusal::Security);
     }
-    let stream = TlsAcceptor::from(tls).accept(stream).await?;
+    let stream = TlsAcceptor::from(tls()).accept(stream).await?;
+    let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let key = certificates.first().and_then(client_key::fingerprint);
     acceptor.mark_security_upgrade_as_done();
 
     let mut framed = TokioFramed::new(stream);
-    let mut tap = ClientInfoTap { admit: Some(admit) };
+    let mut tap = ClientInfoTap { admit: Some(admit), key };
     let result: AcceptorResult = loop {
         if let Some(result) = acceptor.get_result() {
             break result;
@@ -116,6 +122,7 @@ impl Tap for Unheard {
 
 struct ClientInfoTap<F> {
     admit: Option<F>,
+    key: Option<KeyFingerprint>,
 }
 
 impl<F: FnOnce(ClientHello) -> bool> Tap for ClientInfoTap<F> {
@@ -130,6 +137,7 @@ impl<F: FnOnce(ClientHello) -> bool> Tap for ClientInfoTap<F> {
         let hello = ClientHello {
             session_id: info.client_info.work_dir,
             alternate_shell: Zeroizing::new(info.client_info.alternate_shell),
+            key: self.key,
         };
         if admit(hello) { Ok(()) } else { Err(Refusal::Ticket) }
     }

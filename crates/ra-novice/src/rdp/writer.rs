@@ -131,11 +131,7 @@ mod tests {
 
     fn viewing() -> (Viewing, ViewGate) {
         let (seat, _, gate) = Seat::new();
-        let policy = ra_policy::Policy::default();
-        let stub = ra_ticket::PassStub::parse("g*3Kdr_7XwzQb0").unwrap();
-        let proof = ra_ticket::Password::new("Tulip-4711").unwrap().proof(&stub);
-        let redeemed = ra_ticket::Challenge::from(proof.clone()).meet(Some(&proof.to_hex())).unwrap();
-        let (waiting, question) = Connecting::new().redeem(redeemed, policy.may_connect().unwrap(), seat);
+        let (waiting, question) = Connecting::new().admit(crate::probe::admission(), seat);
         (waiting.consent(question.yes().consent().unwrap()), gate)
     }
 

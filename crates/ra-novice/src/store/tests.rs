@@ -3,6 +3,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 
+use ra_session::account::LogonRight;
+
 use super::*;
 
 /// When the tickets of these tests are made.
@@ -29,6 +31,9 @@ fn row(name: &str, seed: u8) -> TicketRow {
         length: 3600,
         kind: TicketKind::Both,
         view_only: false,
+        owner: rustix::process::getuid().as_raw(),
+        helper: None,
+        assistant: None,
         status: Status::Open,
         ended: None,
         file: Some("/home/kim/Invitation.MsRcIncident".into()),
@@ -58,7 +63,7 @@ fn s014_a_ticket_survives_that_the_table_is_closed_and_opened() {
     };
     let mut store = store_in(directory.path());
     assert!(store.all(at(1)).unwrap().is_empty());
-    store.insert(&written).unwrap();
+    store.insert(&mut written).unwrap();
     drop(store);
     assert_eq!(store_in(directory.path()).all(at(1)).unwrap(), [written]);
 }
@@ -67,7 +72,7 @@ fn s014_a_ticket_survives_that_the_table_is_closed_and_opened() {
 fn the_file_is_private_and_must_be() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("tickets.sqlite3");
-    store_in(directory.path()).insert(&row("AAAA", 1)).unwrap();
+    store_in(directory.path()).insert(&mut row("AAAA", 1)).unwrap();
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     assert!(matches!(Store::open(&file), Err(StoreError::Exposed { .. })));
@@ -86,7 +91,7 @@ fn a_link_in_the_place_of_the_file_is_not_followed() {
 fn r052_s060_a_ticket_expires_by_itself_at_its_time_limit() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = store_in(directory.path());
-    store.insert(&row("AAAA", 1)).unwrap();
+    store.insert(&mut row("AAAA", 1)).unwrap();
     assert_eq!(names(&store.open_tickets(at(3599)).unwrap()), ["AAAA"]);
     assert!(store.open_tickets(at(3600)).unwrap().is_empty());
     let ticket = store.ticket(&id("AAAA"), at(3600)).unwrap().unwrap();
@@ -97,7 +102,7 @@ fn r052_s060_a_ticket_expires_by_itself_at_its_time_limit() {
 fn r063_a_ticket_seen_expired_stays_expired_when_the_clock_goes_back() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = store_in(directory.path());
-    store.insert(&row("AAAA", 1)).unwrap();
+    store.insert(&mut row("AAAA", 1)).unwrap();
     assert_eq!(store.sweep(at(3600)).unwrap(), [id("AAAA")]);
     drop(store);
     let mut store = store_in(directory.path());
@@ -112,7 +117,7 @@ fn an_ended_ticket_keeps_its_cause_and_nothing_to_guess_from() {
     let mut store = store_in(directory.path());
     let mut ticket = row("AAAA", 0x5a);
     ticket.guard.failed_from = vec![Source::of("192.0.2.9".parse().unwrap())];
-    store.insert(&ticket).unwrap();
+    store.insert(&mut ticket).unwrap();
     assert!(store.end(&id("AAAA"), EndCause::WrongPasswords, at(5)).unwrap());
     assert!(!store.end(&id("AAAA"), EndCause::Owner, at(6)).unwrap(), "it ends once");
     let ended = store.ticket(&id("AAAA"), at(7)).unwrap().unwrap();
@@ -129,6 +134,7 @@ fn a_row_becomes_a_ticket_only_while_it_is_open_and_whole() {
     let password = ra_ticket::Password::new("Tulip-4711").unwrap();
     let stub = PassStub::parse("g*3Kdr_7XwzQb0").unwrap();
     stored.challenge = Some(Challenge::from(password.proof(&stub)).to_stored());
+    stored.assistant = Some(AssistantPassword::from_entropy(&[7; 32]));
     let ticket = stored.to_ticket().unwrap().unwrap();
     assert!(ticket.challenge.meet(Some(&password.proof(&stub).to_hex())).is_some());
     assert_eq!((ticket.issued, ticket.expires), (at(0), at(3600)));
@@ -149,7 +155,7 @@ fn every_end_cause_reads_back() {
     for (seed, status) in STATUSES.into_iter().enumerate() {
         let mut ticket = row(&format!("T{seed}"), u8::try_from(seed).unwrap());
         (ticket.status, ticket.ended) = (status, (status != Status::Open).then_some(at(1)));
-        store.insert(&ticket).unwrap();
+        store.insert(&mut ticket).unwrap();
         assert_eq!(store.ticket(&ticket.id, at(2)).unwrap().unwrap().status, status);
     }
 }
@@ -160,8 +166,8 @@ fn all_open_tickets_end_together_and_the_expired_stay_expired() {
     let mut store = store_in(directory.path());
     let mut short = row("CCCC", 3);
     short.length = 60;
-    for ticket in [row("AAAA", 1), row("BBBB", 2), short] {
-        store.insert(&ticket).unwrap();
+    for mut ticket in [row("AAAA", 1), row("BBBB", 2), short] {
+        store.insert(&mut ticket).unwrap();
     }
     let mut ended = store.end_all(EndCause::Owner, at(61)).unwrap();
     ended.sort();
@@ -173,7 +179,7 @@ fn all_open_tickets_end_together_and_the_expired_stay_expired() {
 fn what_is_counted_is_kept_for_open_tickets_only() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = store_in(directory.path());
-    store.insert(&row("AAAA", 1)).unwrap();
+    store.insert(&mut row("AAAA", 1)).unwrap();
     let guard =
         Guard { wrong_proofs: 3, failed_from: vec![Source::of("192.0.2.9".parse().unwrap())], ..Guard::default() };
     store.save_guard(&id("AAAA"), &guard).unwrap();
@@ -187,9 +193,9 @@ fn what_is_counted_is_kept_for_open_tickets_only() {
 fn two_tickets_never_share_a_name_or_a_session() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = store_in(directory.path());
-    store.insert(&row("AAAA", 1)).unwrap();
-    assert!(store.insert(&row("AAAA", 2)).is_err());
-    assert!(store.insert(&row("BBBB", 1)).is_err());
+    store.insert(&mut row("AAAA", 1)).unwrap();
+    assert!(store.insert(&mut row("AAAA", 2)).is_err());
+    assert!(store.insert(&mut row("BBBB", 1)).is_err());
     assert_eq!(store.all(at(1)).unwrap().len(), 1);
 }
 
@@ -197,7 +203,7 @@ fn two_tickets_never_share_a_name_or_a_session() {
 fn old_tickets_are_forgotten() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = store_in(directory.path());
-    store.insert(&row("AAAA", 1)).unwrap();
+    store.insert(&mut row("AAAA", 1)).unwrap();
     store.end(&id("AAAA"), EndCause::Owner, at(0)).unwrap();
     assert_eq!(store.all(at(REMEMBERED.as_secs() - 1)).unwrap().len(), 1);
     assert!(store.all(at(REMEMBERED.as_secs())).unwrap().is_empty());
@@ -208,7 +214,7 @@ fn a_change_by_another_handle_is_noticed_once() {
     let directory = tempfile::tempdir().unwrap();
     let (mut one, mut other) = (store_in(directory.path()), store_in(directory.path()));
     assert!(!one.changed().unwrap());
-    other.insert(&row("AAAA", 1)).unwrap();
+    other.insert(&mut row("AAAA", 1)).unwrap();
     assert!(one.changed().unwrap());
     assert!(!one.changed().unwrap());
 }
@@ -232,7 +238,7 @@ fn several_processes_may_make_the_table_at_once() {
     std::thread::scope(|scope| {
         for seed in 0..8 {
             let directory = directory.path();
-            scope.spawn(move || store_in(directory).insert(&row(&format!("T{seed}"), seed)).unwrap());
+            scope.spawn(move || store_in(directory).insert(&mut row(&format!("T{seed}"), seed)).unwrap());
         }
     });
     assert_eq!(store_in(directory.path()).all(at(1)).unwrap().len(), 8);
@@ -248,7 +254,7 @@ fn a_process_that_writes_until_it_is_killed() {
             let mut entropy = [0; 48];
             entropy[..8].copy_from_slice(&turn.to_le_bytes());
             ticket.session_id = SessionId::from_entropy(&entropy);
-            store.insert(&ticket).unwrap();
+            store.insert(&mut ticket).unwrap();
             println!("WROTE=T{turn}");
         }
     }
@@ -293,7 +299,7 @@ fn a_process_on_a_full_disk() {
     if let Some(directory) = std::env::var_os("RA_TEST_FULL") {
         let directory = Path::new(&directory);
         let mut store = store_in(directory);
-        store.insert(&row("AAAA", 1)).unwrap();
+        store.insert(&mut row("AAAA", 1)).unwrap();
         // Leaves no room, not even for the journal.
         let filler = fs::File::create(directory.join("filler")).unwrap();
         while std::io::Write::write(&mut &filler, &[0; 4096]).is_ok_and(|written| written > 0) {}
@@ -303,14 +309,16 @@ fn a_process_on_a_full_disk() {
                 let mut entropy = [9; 48];
                 entropy[..4].copy_from_slice(&turn.to_le_bytes());
                 ticket.session_id = SessionId::from_entropy(&entropy);
-                store.insert(&ticket).err()
+                store.insert(&mut ticket).err()
             })
             .expect("the disk is full");
         assert!(error.is_full(), "{error:?}");
-        assert_eq!(store.ticket(&id("AAAA"), at(1)).unwrap().unwrap(), row("AAAA", 1));
+        let kept = store.ticket(&id("AAAA"), at(1)).unwrap().unwrap();
+        assert_eq!(TicketRow { assistant: None, ..kept }, row("AAAA", 1));
         drop(store);
         fs::remove_file(directory.join("filler")).unwrap();
-        assert_eq!(store_in(directory).ticket(&id("AAAA"), at(1)).unwrap().unwrap(), row("AAAA", 1));
+        let kept = store_in(directory).ticket(&id("AAAA"), at(1)).unwrap().unwrap();
+        assert_eq!(TicketRow { assistant: None, ..kept }, row("AAAA", 1));
         println!("FULL=handled");
     }
 }
@@ -325,4 +333,75 @@ fn a_full_disk_is_an_error_and_the_old_state_stays() {
     };
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("FULL=handled"), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn s009_s013_s057_s058_r002_r057_r058_helpassistant_comes_and_goes_with_the_tickets_and_outlives_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = store_in(directory.path());
+    let fresh = store.account(at(0)).unwrap();
+    assert!(!fresh.is_enabled() && fresh.right() == LogonRight::None);
+    store.insert(&mut row("AAAA", 1)).unwrap();
+    store.insert(&mut row("BBBB", 2)).unwrap();
+    assert_eq!(store_in(directory.path()).account(at(1)).unwrap().right(), LogonRight::Held);
+    store.end(&id("AAAA"), EndCause::Owner, at(5)).unwrap();
+    assert!(store.account(at(5)).unwrap().is_enabled(), "another ticket is open");
+    store.end(&id("BBBB"), EndCause::Owner, at(10)).unwrap();
+    drop(store);
+    let mut store = store_in(directory.path());
+    let account = store.account(at(10)).unwrap();
+    assert!(!account.is_enabled());
+    assert_eq!(account.right(), LogonRight::Until(at(10 + 3600)));
+    assert_eq!(store.account(at(10 + 3599)).unwrap().right(), LogonRight::Until(at(10 + 3600)));
+    assert_eq!(store.account(at(10 + 3600)).unwrap().right(), LogonRight::None);
+    assert_eq!(store.account(at(0)).unwrap().right(), LogonRight::None, "a clock set back brings nothing back");
+}
+
+#[test]
+fn r062_after_a_crash_the_hour_counts_from_the_last_ticket_s_end_and_not_from_the_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    store_in(directory.path()).insert(&mut row("AAAA", 1)).unwrap();
+    // Nobody was running when the ticket ran out.
+    let mut store = store_in(directory.path());
+    assert_eq!(store.account(at(3600 + 1800)).unwrap().right(), LogonRight::Until(at(7200)));
+    assert!(!store.account(at(3600 + 1800)).unwrap().is_enabled());
+    assert_eq!(store.account(at(7200)).unwrap().right(), LogonRight::None);
+}
+
+#[test]
+fn r060_a_new_ticket_within_the_hour_keeps_the_right_and_gets_another_password() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = store_in(directory.path());
+    let (mut first, mut second) = (row("AAAA", 1), row("BBBB", 2));
+    store.insert(&mut first).unwrap();
+    store.end(&first.id, EndCause::Owner, at(0)).unwrap();
+    second.start = at(3540);
+    store.insert(&mut second).unwrap();
+    let account = store.account(at(3601)).unwrap();
+    assert!(account.is_enabled() && account.right() == LogonRight::Held);
+    assert_ne!(first.assistant, second.assistant);
+    assert!(account.log_on(second.assistant.as_ref().unwrap(), at(3601)).is_ok());
+    assert!(account.log_on(first.assistant.as_ref().unwrap(), at(3601)).is_err());
+}
+
+#[test]
+fn a_table_of_the_first_format_is_taken_over_with_its_open_tickets() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tickets.sqlite3");
+    make_private(&file).unwrap();
+    let old = Connection::open(&file).unwrap();
+    old.execute_batch(SCHEMA).unwrap();
+    old.pragma_update(None, "application_id", APPLICATION).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    old.execute(
+        "INSERT INTO ticket (id, session_id, name, needs_password, challenge, start, length, kind, view_only, status, endpoints)
+         VALUES ('AAAA', 'abc', 'Kim', 1, x'00', ?1, 3600, 'both', 0, 'open', '[]')",
+        [signed(START)],
+    )
+    .unwrap();
+    drop(old);
+    let mut store = Store::open(&file).unwrap();
+    let ticket = store.ticket(&id("AAAA"), at(1)).unwrap().unwrap();
+    assert_eq!(ticket.owner, rustix::process::getuid().as_raw());
+    assert!(store.account(at(1)).unwrap().log_on(ticket.assistant.as_ref().unwrap(), at(1)).is_ok());
 }

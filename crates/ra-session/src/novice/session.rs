@@ -45,12 +45,7 @@ pub enum State {
 impl Session {
     /// Opens the session of an expert who was admitted. `control` is `None` where policy, a switch or the ticket allow
     /// viewing only.
-    pub fn open(
-        admission: Admission,
-        control: Option<ControlAllowed>,
-        seat: Seat,
-        now: Moment,
-    ) -> (Self, Vec<Effect>) {
+    pub fn open(admission: Admission, control: Option<ControlAllowed>, seat: Seat, now: Moment) -> (Self, Vec<Effect>) {
         let (waiting, question) = Connecting::new().admit(admission, seat);
         let session = Self {
             state: State::AwaitingConsent(waiting),
