@@ -11,7 +11,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
     version,
     subcommand_negates_reqs = true,
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  expert-connect Invitation.MsRcIncident\n  expert-connect show Invitation.MsRcIncident\n  \
+    after_help = "Examples:\n  expert-connect Invitation.MsRcIncident\n  expert-connect show Invitation.MsRcIncident\n  expert-connect offer kim-pc\n  \
                   expert-connect help.MsRcIncident --yes --password-file secret --no-window --screenshot seen.png --for 10s\n\n\
                   In the window: Ctrl+Alt+C asks for control, Ctrl+Alt+E gives it back."
 )]
@@ -32,6 +32,22 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Offer help to a computer without an invitation; its policy and its user decide
+    #[command(after_help = "Example:\n  expert-connect offer kim-pc.example.org")]
+    Offer {
+        /// The computer, by its name or address
+        #[arg(value_name = "HOST[:PORT]")]
+        host: String,
+
+        #[command(flatten)]
+        connect: Box<Connect>,
+
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Your own key, by which computers know you when you offer help
+    #[command(subcommand, after_help = "Example:\n  expert-connect identity show")]
+    Identity(Identity),
     /// Print what can be read in an invitation; connect to nothing, ask nothing
     #[command(after_help = "Example:\n  expert-connect show Invitation.MsRcIncident --password-file secret")]
     Show {
@@ -42,6 +58,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         password: PasswordSource,
 
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Identity {
+    /// Print it as it would stand in a list of helpers; made at the first use
+    Show {
         #[command(flatten)]
         common: Common,
     },

@@ -34,6 +34,18 @@ pub(crate) enum Failure {
     Password(String),
     #[error("the invitation cannot be used: {0}")]
     Plan(String),
+    #[error("{0}")]
+    Usage(String),
+    #[error("no home directory: set HOME or RA_STATE_DIR")]
+    NoHome,
+    #[error("{path} cannot be used as your key: {why}")]
+    #[diagnostic(help(
+        "computers know you by this key, so it is never replaced by itself; move it away to start with another"
+    ))]
+    Key { path: String, why: &'static str },
+    #[error("{path}: line {line} is not a computer and its key")]
+    #[diagnostic(help("repair the line or remove it; nobody is called before that"))]
+    KnownHosts { path: String, line: usize },
     #[error("there is no terminal to ask on: {missing}")]
     NoTerminal { missing: &'static str },
     #[error("cannot read the password")]
@@ -72,6 +84,8 @@ impl Failure {
             | Self::Plan(_) => 65,
             Self::CannotWrite { .. } => 73,
             Self::Ended(reason) => reason.exit_status(),
+            Self::Usage(_) => 2,
+            Self::NoHome | Self::Key { .. } | Self::KnownHosts { .. } => 1,
             Self::Unreadable { .. } | Self::NoTerminal { .. } | Self::PasswordSource(_) | Self::Engine(_) => 1,
             #[cfg(feature = "window")]
             Self::NoWindow(_) => 1,

@@ -8,8 +8,10 @@ mod engine;
 mod failure;
 mod log;
 mod message;
+mod offer;
 mod open;
 mod report;
+mod state;
 mod terminal;
 mod typing;
 #[cfg(feature = "window")]
@@ -24,7 +26,7 @@ use clap::Parser as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ra_expert::{EndReason, Face, Fingerprint, Options, Plan, Viewer, ViewerEvent};
-use ra_ticket::{Endpoint, Invitation};
+use ra_ticket::{Endpoint, Invitation, KeyFingerprint};
 use zeroize::Zeroizing;
 
 use crate::cli::{Cli, Command, Common, Connect, PasswordSource};
@@ -32,6 +34,7 @@ use crate::engine::Signals;
 use crate::failure::Failure;
 use crate::message::Message;
 use crate::report::Report;
+use crate::state::State;
 use crate::terminal::Terminal;
 
 fn main() -> ExitCode {
@@ -40,6 +43,14 @@ fn main() -> ExitCode {
         Cli { command: Some(Command::Show { file, password, common }), .. } => {
             log::start(&common);
             show(&file, &password, &common)
+        }
+        Cli { command: Some(Command::Offer { host, connect, common }), .. } => {
+            log::start(&common);
+            offer::offer(&host, *connect, &common)
+        }
+        Cli { command: Some(Command::Identity(cli::Identity::Show { common })), .. } => {
+            log::start(&common);
+            offer::show_identity(&common)
         }
         Cli { file: Some(file), connect: options, common, .. } => {
             log::start(&common);
@@ -104,13 +115,33 @@ fn connect(file: &Path, options: Connect, common: &Common) -> Result<(), Failure
     };
 
     let novice = message.name();
-    let reason = if options.no_window {
-        let viewer = Viewer::new(plan, wishes(&options), Arc::new(Headless { report }));
+    let mut wishes = wishes(&options);
+    // Official helpers may have to show it; nobody needs one to open an invitation.
+    wishes.identity = State::of_this_user().and_then(|state| state.identity()).unwrap_or_default().map(Arc::new);
+    let reason = session(plan, options, wishes, Headless { report, state: None }, &signals, novice)?;
+    conclude(reason, common)
+}
+
+/// Runs a session with or without a window, to its end.
+pub(crate) fn session(
+    plan: Plan,
+    options: Connect,
+    wishes: Options,
+    face: Headless,
+    signals: &Signals,
+    novice: String,
+) -> Result<EndReason, Failure> {
+    if options.no_window {
+        let viewer = Viewer::new(plan, wishes, Arc::new(face));
         types_standard_input(&options, &viewer)?;
-        engine::finish(engine::start(viewer, &signals, options.screenshot)?)?
+        engine::finish(engine::start(viewer, signals, options.screenshot)?)
     } else {
-        in_window(plan, options, report, &signals, novice)?
-    };
+        in_window(plan, options, wishes, face, signals, novice)
+    }
+}
+
+/// What the end of a session is for this program.
+pub(crate) fn conclude(reason: EndReason, common: &Common) -> Result<(), Failure> {
     match reason {
         EndReason::Asked | EndReason::NoviceEnded => {
             if !common.json {
@@ -132,14 +163,14 @@ fn listed(invitation: &Invitation, plan: Option<&Plan>) -> Vec<String> {
 fn in_window(
     plan: Plan,
     options: Connect,
-    report: Report,
+    wishes: Options,
+    face: Headless,
     signals: &Signals,
     novice: String,
 ) -> Result<EndReason, Failure> {
-    let wishes = wishes(&options);
     let screenshot = options.screenshot.clone();
     let window = window::Window::open(novice, &options)?;
-    let face = window.face(Headless { report });
+    let face = window.face(face);
     let viewer = Viewer::new(plan, wishes, Arc::new(face));
     types_standard_input(&options, &viewer)?;
     let (picture, controls) = (viewer.picture(), viewer.controls());
@@ -151,7 +182,7 @@ fn in_window(
 }
 
 #[cfg(not(feature = "window"))]
-fn in_window(_: Plan, _: Connect, _: Report, _: &Signals, _: String) -> Result<EndReason, Failure> {
+fn in_window(_: Plan, _: Connect, _: Options, _: Headless, _: &Signals, _: String) -> Result<EndReason, Failure> {
     Err(Failure::WindowNotBuilt)
 }
 
@@ -175,7 +206,7 @@ fn types_standard_input(options: &Connect, viewer: &Viewer) -> Result<(), Failur
     Ok(())
 }
 
-fn wishes(options: &Connect) -> Options {
+pub(crate) fn wishes(options: &Connect) -> Options {
     let mut wishes = Options::default();
     wishes.name = options.name.clone().or_else(full_name).unwrap_or_default();
     wishes.sequential = options.sequential;
@@ -201,11 +232,30 @@ fn full_name() -> Option<String> {
 /// The face without a window: prints, and asks about keys on the terminal.
 pub(crate) struct Headless {
     report: Report,
+    /// Where a computer is remembered that help was offered to.
+    state: Option<State>,
 }
 
 impl Face for Headless {
     fn event(&self, event: &ViewerEvent) {
         self.report.event(event);
+    }
+
+    fn accept_computer(&self, endpoint: &Endpoint, key: KeyFingerprint) -> bool {
+        let question = format!(
+            "\nThis is your first offer to {endpoint}. Its key is\n\n  {key}\n\n\
+             Compare it with the one that its user or administrator reads to you.\n\
+             If it is another one, somebody else answers there.\nIs this the computer you mean?"
+        );
+        // Without a terminal, and on a terminal that hangs up, the answer is no.
+        let yes = Terminal::open().and_then(|mut terminal| terminal.ask(&question)).unwrap_or(false);
+        if yes
+            && let Some(state) = &self.state
+            && let Err(failure) = state.remember(endpoint, key)
+        {
+            tracing::warn!(%failure, "the computer will be asked about again next time");
+        }
+        yes
     }
 
     fn accept_key(&self, endpoint: &Endpoint, key: &Fingerprint) -> bool {

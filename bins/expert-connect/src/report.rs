@@ -35,6 +35,13 @@ impl Report {
         }
     }
 
+    /// Anything else, for programs only.
+    pub(crate) fn note(&self, event: &str, fields: &Value) {
+        if self.json {
+            self.object(event, fields.clone());
+        }
+    }
+
     /// Anything the engine reports.
     pub(crate) fn event(&self, event: &ViewerEvent) {
         if self.json {

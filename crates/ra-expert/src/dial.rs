@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ra_ticket::{Endpoint, Host, Pins};
+use ra_ticket::{Endpoint, Host, KeyFingerprint};
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, pki_types};
 use tokio::net::TcpStream;
@@ -19,7 +19,8 @@ use tokio_rustls::TlsConnector;
 use tracing::{debug, info};
 
 use crate::event::{EndReason, Face, ViewerEvent};
-use crate::pin::{Fingerprint, Judgement, Pinned, is_usable};
+use crate::identity::HelperIdentity;
+use crate::pin::{Fingerprint, Judgement, Pin, Pinned};
 use crate::rdp::{Introduction, Secured};
 
 /// An encrypted connection to an endpoint that has shown its key.
@@ -47,13 +48,13 @@ impl Pace {
 /// Reaches the computer that made the invitation, or says why not. Each attempt starts with [`ViewerEvent::Trying`].
 pub(crate) async fn dial(
     endpoints: &[Endpoint],
-    pins: &Pins,
+    caller: &Caller,
     pace: Pace,
     introduction: &Introduction,
     face: &Arc<dyn Face>,
 ) -> Result<Line, EndReason> {
     // A key that nobody can judge must not win a race: whoever answers fastest would be the one who is asked about.
-    let pace = if is_usable(pins) { pace } else { Pace { stagger: None, ..pace } };
+    let pace = if caller.pin.tells() { pace } else { Pace { stagger: None, ..pace } };
     let mut waiting = endpoints.iter();
     let mut attempts: JoinSet<Result<Shown, Failure>> = JoinSet::new();
     let mut next_start = Instant::now();
@@ -80,7 +81,7 @@ pub(crate) async fn dial(
             () = sleep_until(next_start), if may_start => {
                 if let Some(endpoint) = waiting.next() {
                     face.event(&ViewerEvent::Trying { endpoint: endpoint.clone() });
-                    let attempt = attempt(endpoint.clone(), pins.clone(), introduction.clone(), pace.patience);
+                    let attempt = attempt(endpoint.clone(), caller.clone(), introduction.clone(), pace.patience);
                     attempts.spawn(attempt);
                     next_start = Instant::now() + pace.stagger.unwrap_or_default();
                 }
@@ -92,11 +93,40 @@ pub(crate) async fn dial(
     }
 }
 
+/// What a call goes by: whom it looks for, and as whom.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) pin: Pin,
+    /// Shown only to a computer whose key the pin knows, and only if it asks.
+    pub(crate) identity: Option<Arc<HelperIdentity>>,
+}
+
+/// Learns the key of a computer that was never called before and asks a person about it. Nothing but the handshake is
+/// said, and our own key is not shown.
+pub(crate) async fn learn(
+    endpoints: &[Endpoint],
+    introduction: &Introduction,
+    face: &Arc<dyn Face>,
+) -> Result<KeyFingerprint, EndReason> {
+    let caller = Caller { pin: Pin::Computer(None), identity: None };
+    for endpoint in endpoints {
+        face.event(&ViewerEvent::Trying { endpoint: endpoint.clone() });
+        let attempt = attempt(endpoint.clone(), caller.clone(), introduction.clone(), ATTEMPT).await;
+        let Ok(Shown { key: Some(key), line, .. }) = attempt else { continue };
+        drop(line);
+        let (asked, endpoint) = (Arc::clone(face), endpoint.clone());
+        let question = tokio::task::spawn_blocking(move || asked.accept_computer(&endpoint, key));
+        return if question.await.unwrap_or(false) { Ok(key) } else { Err(EndReason::WrongComputer) };
+    }
+    Err(EndReason::NotReached)
+}
+
 /// A line whose key was not wrong.
 struct Shown {
     line: Line,
     judgement: Judgement,
     fingerprint: Fingerprint,
+    key: Option<KeyFingerprint>,
 }
 
 /// Why an attempt gave no line; the log knows more, the expert is not told (R27).
@@ -107,7 +137,7 @@ enum Failure {
 
 /// Takes a line whose key the ticket knows, and asks a person about any other.
 async fn accept(shown: Shown, face: &Arc<dyn Face>) -> Option<Line> {
-    let Shown { line, judgement, fingerprint } = shown;
+    let Shown { line, judgement, fingerprint, .. } = shown;
     let accepted = match judgement {
         Judgement::Right => true,
         Judgement::Wrong => false,
@@ -122,11 +152,11 @@ async fn accept(shown: Shown, face: &Arc<dyn Face>) -> Option<Line> {
 
 async fn attempt(
     endpoint: Endpoint,
-    pins: Pins,
+    caller: Caller,
     introduction: Introduction,
     patience: Duration,
 ) -> Result<Shown, Failure> {
-    let result = timeout(patience, shake_hands(endpoint.clone(), pins, introduction)).await;
+    let result = timeout(patience, shake_hands(endpoint.clone(), caller, introduction)).await;
     match result {
         Ok(Ok(shown)) => Ok(shown),
         Ok(Err(Attempt::WrongKey)) => {
@@ -155,15 +185,16 @@ enum Attempt {
     WrongKey,
 }
 
-async fn shake_hands(endpoint: Endpoint, pins: Pins, introduction: Introduction) -> Result<Shown, Attempt> {
+async fn shake_hands(endpoint: Endpoint, caller: Caller, introduction: Introduction) -> Result<Shown, Attempt> {
     let stream = connect(&endpoint).await?;
     stream.set_nodelay(true)?;
     let peer = stream.peer_addr()?;
     let (stream, agreed) = introduction.negotiate(stream).await.map_err(Attempt::Negotiation)?;
 
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Arc::new(Pinned::new(pins, Arc::clone(&provider)));
-    let tls = tls_config(provider, Arc::clone(&verifier)).map_err(io::Error::other)?;
+    let identity = caller.identity.filter(|_| caller.pin.tells());
+    let verifier = Arc::new(Pinned::new(caller.pin, Arc::clone(&provider)));
+    let tls = tls_config(provider, Arc::clone(&verifier), identity.as_deref()).map_err(io::Error::other)?;
     let name = pki_types::ServerName::IpAddress(peer.ip().into());
     let stream = TlsConnector::from(Arc::new(tls)).connect(name, stream).await;
     let seen = verifier.seen();
@@ -171,7 +202,7 @@ async fn shake_hands(endpoint: Endpoint, pins: Pins, introduction: Introduction)
         (_, Some(seen)) if seen.judgement == Judgement::Wrong => Err(Attempt::WrongKey),
         (Ok(stream), Some(seen)) => {
             let line = Line { endpoint, secured: agreed.secured(stream) };
-            Ok(Shown { line, judgement: seen.judgement, fingerprint: seen.fingerprint })
+            Ok(Shown { line, judgement: seen.judgement, fingerprint: seen.fingerprint, key: seen.key })
         }
         // It shows a certificate, and cannot sign with the key in it.
         (Err(error), _) if is_about_the_certificate(&error) => Err(Attempt::WrongKey),
@@ -186,12 +217,19 @@ fn is_about_the_certificate(error: &io::Error) -> bool {
 }
 
 /// TLS 1.2 or later, no resumption, no name sent: the invitation's address is nobody's business on the way.
-fn tls_config(provider: Arc<CryptoProvider>, verifier: Arc<Pinned>) -> Result<ClientConfig, rustls::Error> {
-    let mut config = ClientConfig::builder_with_provider(provider)
+fn tls_config(
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<Pinned>,
+    identity: Option<&HelperIdentity>,
+) -> Result<ClientConfig, rustls::Error> {
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match identity {
+        Some(identity) => builder.with_client_auth_cert(vec![identity.certificate()], identity.key())?,
+        None => builder.with_no_client_auth(),
+    };
     config.enable_sni = false;
     config.resumption = rustls::client::Resumption::disabled();
     Ok(config)
@@ -276,7 +314,7 @@ mod tests {
         let pace = Pace { patience: Duration::from_millis(200), ..Pace::AS_IN_2001 };
         let introduction = Introduction::new(&plan, "test");
         let begun = Instant::now();
-        let end = dial(&plan.endpoints, &plan.pins, pace, &introduction, &face).await;
+        let end = dial(&plan.endpoints, &Caller { pin: plan.pin, identity: None }, pace, &introduction, &face).await;
         assert_eq!(end.err(), Some(EndReason::NotReached));
         assert!(begun.elapsed() >= 3 * pace.patience, "the last one had its time, too");
 

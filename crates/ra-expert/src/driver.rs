@@ -8,10 +8,12 @@ use ra_ticket::expert_blob;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use crate::dial::{self, dial};
+use crate::dial::{self, Caller, dial, learn};
 use crate::event::{EndReason, Face, ViewerEvent};
+use crate::identity::HelperIdentity;
 use crate::input::{Controls, Order};
 use crate::picture::Picture;
+use crate::pin::Pin;
 use crate::plan::{Plan, Version};
 use crate::rdp::{Introduction, Session, WireError, join};
 
@@ -27,6 +29,8 @@ pub struct Options {
     pub request_control: bool,
     /// The session ends by itself this long after the novice said yes.
     pub time_limit: Option<Duration>,
+    /// The helper's own key: needed to offer help, and shown to a novice's computer that asks for it.
+    pub identity: Option<Arc<HelperIdentity>>,
     /// Typed once, when control is granted.
     pub text: Option<Zeroizing<String>>,
 }
@@ -65,7 +69,9 @@ impl Viewer {
     /// good order use [`Controls::end`].
     pub async fn run(self) -> EndReason {
         let face = Arc::clone(&self.face);
+        let offers = self.plan.is_offer();
         let reason = self.attempt().await;
+        let reason = if offers { reason.of_an_offer() } else { reason };
         info!(reason = reason.word(), "ended");
         face.event(&ViewerEvent::Ended { reason });
         reason
@@ -80,7 +86,12 @@ impl Viewer {
         let pace = if options.sequential { dial::Pace::AS_IN_2001 } else { dial::Pace::RACE };
         let introduction = Introduction::new(&plan, CLIENT_NAME);
         let joined = async {
-            let line = dial(&plan.endpoints, &plan.pins, pace, &introduction, &face).await?;
+            let pin = match plan.pin {
+                Pin::Computer(None) => Pin::Computer(Some(learn(&plan.endpoints, &introduction, &face).await?)),
+                pin => pin,
+            };
+            let caller = Caller { pin, identity: options.identity };
+            let line = dial(&plan.endpoints, &caller, pace, &introduction, &face).await?;
             join(line.secured, remdesk).await.map_err(|error| {
                 info!(%error, "the connection was not completed");
                 match error {

@@ -4,7 +4,7 @@ use core::fmt;
 use std::time::Duration;
 
 use ra_session::RevokedBy;
-use ra_ticket::Endpoint;
+use ra_ticket::{Endpoint, KeyFingerprint};
 
 use crate::cursor::Cursor;
 use crate::pin::Fingerprint;
@@ -88,6 +88,12 @@ pub enum EndReason {
     Incompatible,
     /// The computer that answered is not the one that made the invitation; nothing was sent to it.
     WrongComputer,
+    /// An offer: the computer there does not let this helper offer help (RESULT 42).
+    PolicyForbids,
+    /// An offer: no session; the network, policy there, or a key that is not known there. Which, is not told.
+    OfferNotTaken,
+    /// An offer: the computer that answered has not the key it had before, or the expert did not accept its key.
+    OtherKey,
     /// The other side broke the protocol, or says that we did (RESULT 24, 32).
     Protocol,
     /// A RESULT that this program has no words for.
@@ -95,6 +101,16 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    /// The same end where help was offered without an invitation.
+    pub(crate) const fn of_an_offer(self) -> Self {
+        match self {
+            Self::Locked => Self::PolicyForbids,
+            Self::NotReached => Self::OfferNotTaken,
+            Self::WrongComputer => Self::OtherKey,
+            other => other,
+        }
+    }
+
     /// What a RESULT other than 0 means. Source: [MS-RA] 2.2.6.
     pub(crate) const fn of_result(code: u32) -> Self {
         match code {
@@ -119,14 +135,15 @@ impl EndReason {
             Self::NoviceEnded => "novice_ended",
             Self::NoviceStopped => "novice_stopped",
             Self::Lost => "lost",
-            Self::NotReached => "not_reached",
+            Self::NotReached | Self::OfferNotTaken => "not_reached",
             Self::WrongPassword => "wrong_password",
             Self::Locked => "locked",
             Self::Declined => "declined",
             Self::NoAnswer => "no_answer",
             Self::Busy => "busy",
             Self::Incompatible => "incompatible",
-            Self::WrongComputer => "wrong_computer",
+            Self::WrongComputer | Self::OtherKey => "wrong_computer",
+            Self::PolicyForbids => "policy",
             Self::Protocol => "protocol",
             Self::Result(_) => "result",
         }
@@ -138,14 +155,15 @@ impl EndReason {
         match self {
             Self::Asked | Self::NoviceEnded => 0,
             Self::NoviceStopped | Self::Lost | Self::Incompatible | Self::Result(_) => 1,
-            Self::NotReached => 69,
+            Self::NotReached | Self::OfferNotTaken => 69,
             Self::Protocol => 76,
             Self::WrongPassword => 83,
             Self::Locked => 84,
             Self::Declined => 85,
             Self::NoAnswer => 86,
             Self::Busy => 87,
-            Self::WrongComputer => 89,
+            Self::WrongComputer | Self::OtherKey => 89,
+            Self::PolicyForbids => 77,
         }
     }
 }
@@ -170,6 +188,16 @@ impl fmt::Display for EndReason {
             Self::WrongComputer => f.write_str(
                 "the computer that answered is not the one that made this invitation; nothing was sent to it",
             ),
+            Self::PolicyForbids => {
+                f.write_str("the policy of that computer does not allow that you offer help to it")
+            }
+            Self::OfferNotTaken => f.write_str(
+                "the connection could not be established; check for network problems, whether that computer allows offers of \
+                 help, and whether its administrator has listed your key",
+            ),
+            Self::OtherKey => f.write_str(
+                "the computer that answered is not known by this key; nothing was sent to it, and your own key was not shown",
+            ),
             Self::Protocol => f.write_str("the two sides could not agree: the protocol was broken"),
             Self::Result(code) => write!(f, "the novice's computer ended the attempt with code {code}"),
         }
@@ -189,6 +217,13 @@ pub trait Face: Send + Sync + 'static {
     /// The novice's pointer has another shape or another place.
     fn cursor(&self, cursor: Cursor) {
         let _ = cursor;
+    }
+
+    /// Asks a person whether this key belongs to the computer that help is offered to and that was never called before;
+    /// a yes is for the implementation to remember. Otherwise as [`Face::accept_key`].
+    fn accept_computer(&self, endpoint: &Endpoint, key: KeyFingerprint) -> bool {
+        let _ = (endpoint, key);
+        false
     }
 
     /// Asks a person whether this key belongs to the novice's computer, when the invitation cannot tell.
@@ -223,6 +258,9 @@ mod tests {
             (EndReason::NoAnswer, 86),
             (EndReason::Busy, 87),
             (EndReason::WrongComputer, 89),
+            (EndReason::PolicyForbids, 77),
+            (EndReason::OfferNotTaken, 69),
+            (EndReason::OtherKey, 89),
             (EndReason::Result(300), 1),
         ] {
             assert_eq!(reason.exit_status(), status, "{reason:?}");

@@ -6,7 +6,7 @@
 use core::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ra_ticket::{PinVerdict, Pins, PublicKeyBlob};
+use ra_ticket::{KeyFingerprint, PinVerdict, Pins, PublicKeyBlob};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -16,23 +16,45 @@ use x509_cert::Certificate;
 use x509_cert::der::asn1::UintRef;
 use x509_cert::der::{Decode, Reader, SliceReader};
 
+use crate::identity::fingerprint;
+
 /// Compares the certificate that somebody shows with what the ticket says about the novice's key.
 ///
 /// `CE` is compared byte for byte; without it `KH2`, else `KH`, with the certificate's RSA key. A key of another kind
 /// cannot be the pinned one: it is wrong, and never a matter for a question.
-pub(crate) fn judge(pins: &Pins, certificate: &[u8]) -> Judgement {
-    if !is_usable(pins) {
-        return Judgement::Unknown;
-    }
-    match pins.compare(certificate, rsa_key(certificate).as_ref()) {
-        PinVerdict::Same => Judgement::Right,
-        PinVerdict::Different | PinVerdict::Unpinned => Judgement::Wrong,
+pub(crate) fn judge(pin: &Pin, certificate: &[u8]) -> Judgement {
+    match pin {
+        Pin::Ticket(pins) if is_usable(pins) => match pins.compare(certificate, rsa_key(certificate).as_ref()) {
+            PinVerdict::Same => Judgement::Right,
+            PinVerdict::Different | PinVerdict::Unpinned => Judgement::Wrong,
+        },
+        Pin::Computer(Some(key)) if fingerprint(certificate) == Some(*key) => Judgement::Right,
+        Pin::Computer(Some(_)) => Judgement::Wrong,
+        Pin::Ticket(_) | Pin::Computer(None) => Judgement::Unknown,
     }
 }
 
-/// The ticket can tell by itself whether a key is the right one.
-pub(crate) fn is_usable(pins: &Pins) -> bool {
+fn is_usable(pins: &Pins) -> bool {
     pins.certificate.is_some() || pins.key_hash2.is_some() || pins.key_hash.is_some()
+}
+
+/// By what the novice's computer is recognised.
+#[derive(Clone, Debug)]
+pub(crate) enum Pin {
+    /// By what the invitation says.
+    Ticket(Pins),
+    /// Without an invitation: by the key that this computer had before; none at the first visit.
+    Computer(Option<KeyFingerprint>),
+}
+
+impl Pin {
+    /// It can tell by itself whether a key is the right one.
+    pub(crate) fn tells(&self) -> bool {
+        match self {
+            Self::Ticket(pins) => is_usable(pins),
+            Self::Computer(key) => key.is_some(),
+        }
+    }
 }
 
 /// What the pin says about a certificate.
@@ -79,7 +101,7 @@ impl fmt::Debug for Fingerprint {
 /// The certificate's names, dates and issuer mean nothing here: it is self-signed, and the invitation is its authority.
 #[derive(Debug)]
 pub(crate) struct Pinned {
-    pins: Pins,
+    pin: Pin,
     provider: Arc<CryptoProvider>,
     seen: Mutex<Option<Seen>>,
 }
@@ -89,11 +111,13 @@ pub(crate) struct Pinned {
 pub(crate) struct Seen {
     pub(crate) judgement: Judgement,
     pub(crate) fingerprint: Fingerprint,
+    /// The key in the certificate, for a list of known computers.
+    pub(crate) key: Option<KeyFingerprint>,
 }
 
 impl Pinned {
-    pub(crate) fn new(pins: Pins, provider: Arc<CryptoProvider>) -> Self {
-        Self { pins, provider, seen: Mutex::new(None) }
+    pub(crate) fn new(pin: Pin, provider: Arc<CryptoProvider>) -> Self {
+        Self { pin, provider, seen: Mutex::new(None) }
     }
 
     /// The judgement over the certificate of this handshake; `None` when it did not come that far.
@@ -111,8 +135,8 @@ impl ServerCertVerifier for Pinned {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let judgement = judge(&self.pins, end_entity);
-        let seen = Seen { judgement, fingerprint: Fingerprint::of(end_entity) };
+        let judgement = judge(&self.pin, end_entity);
+        let seen = Seen { judgement, fingerprint: Fingerprint::of(end_entity), key: fingerprint(end_entity) };
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
         match judgement {
             Judgement::Right | Judgement::Unknown => Ok(ServerCertVerified::assertion()),

@@ -1,15 +1,17 @@
 //! The plan: which endpoints in which order, what to expect there, and what to say once the right one answered.
 
 use ra_ticket::{
-    ConnectionString2, Endpoint, Invitation, LhTicket, MAX_ADDRESSES, PassStub, Password, Pins, Proof, RcTicket,
-    SessionId,
+    ConnectionString2, Endpoint, Invitation, KeyFingerprint, LhTicket, MAX_ADDRESSES, PassStub, Password, Proof,
+    RcTicket, SessionId,
 };
 use zeroize::Zeroizing;
+
+use crate::pin::Pin;
 
 /// Everything that one attempt needs, taken from an invitation and the password that belongs to it.
 pub struct Plan {
     pub(crate) endpoints: Vec<Endpoint>,
-    pub(crate) pins: Pins,
+    pub(crate) pin: Pin,
     pub(crate) session_id: SessionId,
     pub(crate) version: Version,
     pub(crate) proof: Option<Proof>,
@@ -67,6 +69,23 @@ impl Plan {
         Self::by_rc_ticket(ticket, proof(invitation.pass_stub()), novice)
     }
 
+    /// Plans an offer of help to a computer without an invitation.
+    ///
+    /// `known` is the key that this computer showed before; without one the [`Face`](crate::Face) is asked about it.
+    /// Whether offers are wanted there, and from whom, is for the novice's computer to say (R75, R76).
+    #[must_use]
+    pub fn offer(endpoint: Endpoint, known: Option<KeyFingerprint>) -> Self {
+        Self {
+            novice: endpoint.host.to_string(),
+            endpoints: vec![endpoint],
+            pin: Pin::Computer(known),
+            session_id: SessionId::unsolicited(),
+            version: Version::Two,
+            proof: None,
+            connection_string: Zeroizing::default(),
+        }
+    }
+
     fn by_connection_string(
         string: &ConnectionString2,
         proof: Option<Proof>,
@@ -74,7 +93,7 @@ impl Plan {
     ) -> Result<Self, OpenError> {
         Ok(Self {
             endpoints: in_order(string.endpoints())?,
-            pins: string.pins(),
+            pin: Pin::Ticket(string.pins()),
             session_id: string.session_id().clone(),
             version: Version::Two,
             proof,
@@ -86,7 +105,7 @@ impl Plan {
     fn by_rc_ticket(ticket: &RcTicket, proof: Option<Proof>, novice: String) -> Result<Self, OpenError> {
         Ok(Self {
             endpoints: in_order(ticket.addresses().to_vec())?,
-            pins: ticket.pins(),
+            pin: Pin::Ticket(ticket.pins()),
             session_id: ticket.session_id().clone(),
             version: Version::One,
             proof,
@@ -101,10 +120,9 @@ impl Plan {
         &self.endpoints
     }
 
-    /// How the novice's computer will be recognised.
-    #[must_use]
-    pub fn pins(&self) -> &Pins {
-        &self.pins
+    /// True for help that is offered without an invitation.
+    pub(crate) fn is_offer(&self) -> bool {
+        matches!(self.pin, Pin::Computer(_))
     }
 }
 

@@ -7,6 +7,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::UNSOLICITED_HELP;
+
 /// The RA session ID of a ticket: opaque text that travels in the file and comes back in Client Info `WorkingDir`.
 ///
 /// Whoever knows it can make the novice's computer answer, so it compares in constant time, wipes itself and does not
@@ -46,6 +48,12 @@ impl SessionId {
             return Err(SessionIdError::Character);
         }
         Ok(Self(text.to_owned()))
+    }
+
+    /// What stands in the place of a session ID when somebody offers help without an invitation.
+    #[must_use]
+    pub fn unsolicited() -> Self {
+        Self(UNSOLICITED_HELP.to_owned())
     }
 
     /// A new session ID: 64 characters of base64, as Windows writes since Vista.

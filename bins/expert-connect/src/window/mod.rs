@@ -10,7 +10,7 @@ mod view;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ra_expert::{Axis, Button, Controls, Cursor, Face, Fingerprint, InputEvent, Picture, ViewerEvent};
-use ra_ticket::Endpoint;
+use ra_ticket::{Endpoint, KeyFingerprint};
 use tracing::{debug, warn};
 use winit::application::ApplicationHandler;
 use winit::dpi::PhysicalPosition;
@@ -148,6 +148,10 @@ impl Face for WindowFace {
 
     fn accept_key(&self, endpoint: &Endpoint, key: &Fingerprint) -> bool {
         self.printer.accept_key(endpoint, key)
+    }
+
+    fn accept_computer(&self, endpoint: &Endpoint, key: KeyFingerprint) -> bool {
+        self.printer.accept_computer(endpoint, key)
     }
 }
 
