@@ -106,7 +106,7 @@ fn connect(file: &Path, options: Connect, common: &Common) -> Result<(), Failure
     } else {
         report::print(&message.text());
     }
-    if !options.yes && !wants_to_connect(&message, common)? {
+    if !options.yes && !wants_to_connect(&message.text(), common)? {
         return Ok(());
     }
     let plan = match known {
@@ -186,12 +186,13 @@ fn in_window(_: Plan, _: Connect, _: Options, _: Headless, _: &Signals, _: Strin
     Err(Failure::WindowNotBuilt)
 }
 
-fn wants_to_connect(message: &Message<'_>, common: &Common) -> Result<bool, Failure> {
+/// Asks the last question of this side; `text` says about what, where standard output is for programs.
+pub(crate) fn wants_to_connect(text: &str, common: &Common) -> Result<bool, Failure> {
     let mut terminal =
         Terminal::open().map_err(|_| Failure::NoTerminal { missing: "whether to connect; --yes says so" })?;
     let ask = |terminal: &mut Terminal| {
         if common.json {
-            terminal.say(&format!("{}\n", message.text()))?;
+            terminal.say(&format!("{text}\n"))?;
         }
         terminal.ask("Do you want to connect?")
     };

@@ -10,8 +10,7 @@ use crate::cli::{Common, Connect};
 use crate::failure::Failure;
 use crate::report::{self, Report};
 use crate::state::State;
-use crate::terminal::Terminal;
-use crate::{Headless, Signals, conclude, session};
+use crate::{Headless, Signals, conclude, session, wants_to_connect};
 
 /// `expert-connect identity show`
 pub(crate) fn show_identity(common: &Common) -> Result<(), Failure> {
@@ -63,19 +62,6 @@ pub(crate) fn offer(host: &str, options: Connect, common: &Common) -> Result<(),
     let plan = Plan::offer(endpoint, known);
     let reason = session(plan, options, wishes, Headless { report, state: Some(state) }, &signals, novice)?;
     conclude(reason, common)
-}
-
-fn wants_to_connect(text: &str, common: &Common) -> Result<bool, Failure> {
-    let mut terminal =
-        Terminal::open().map_err(|_| Failure::NoTerminal { missing: "whether to connect; --yes says so" })?;
-    let ask = |terminal: &mut Terminal| {
-        if common.json {
-            terminal.say(&format!("{text}\n"))?;
-        }
-        terminal.ask("Do you want to connect?")
-    };
-    // A terminal that hangs up has said no.
-    Ok(ask(&mut terminal).unwrap_or(false))
 }
 
 /// A computer as a person names it: a name or an address, with a port or without.

@@ -8,6 +8,7 @@ mod files;
 mod invitations;
 mod main_job;
 mod network;
+mod offers;
 mod passwords;
 mod peers;
 mod policy;
