@@ -77,6 +77,9 @@ pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure
         ));
     }
     let identity = identity(&paths, &mut store)?;
+    if offers && let Some(key) = identity.fingerprint() {
+        teller.say(&format!("Help may be offered here without an invitation. The key of this computer is\n  {key}"));
+    }
     let waiting = match (open, offers) {
         (0, _) => "Waiting for offers of help.".to_owned(),
         (1, false) => "Waiting for 1 invitation.".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use ra_novice::prompt::{Answered, Asked, Asker, NoPlaceToAsk, Prompt, Status};
+use ra_novice::prompt::{Answered, Asked, Asker, Known, NoPlaceToAsk, Prompt, Status};
 
 use ra_policy::Message;
 
@@ -67,15 +67,24 @@ fn with_note(note: Option<&Message>, question: &str) -> String {
     }
 }
 
-/// The first question. The name is a claim, and says so.
+/// The first question: who, how that is known, and from where. A name that is only a claim says so.
 fn may_they_see(about: &Asker) -> String {
+    let (name, from) = (&about.name, about.peer.ip().to_canonical());
+    let who = match about.known {
+        Known::Claimed => format!(
+            "{name} wants to see your desktop.\r\n  \
+             That is the name they give; they connect from {from}."
+        ),
+        Known::Key(key) => format!(
+            "{name} offers to help you and wants to see your desktop. You have not invited them.\r\n  \
+             The administrator of this computer knows them by the key\r\n  {key};\r\n  \
+             they have proved it, and connect from {from}."
+        ),
+    };
     format!(
-        "\r\n  {} wants to see your desktop.\r\n  \
-         That is the name they give; they connect from {}.\r\n  \
+        "\r\n  {who}\r\n  \
          They could not touch anything: you would be asked again for that.\r\n\r\n\
-         Let them see your desktop? Type y and Enter for yes, anything else for no: ",
-        about.name,
-        about.peer.ip().to_canonical()
+         Let them see your desktop? Type y and Enter for yes, anything else for no: "
     )
 }
 
@@ -120,7 +129,7 @@ mod tests {
     use super::*;
 
     fn asker() -> Asker {
-        Asker { name: "Lee".to_owned(), peer: "[::ffff:192.0.2.9]:5000".parse().unwrap() }
+        Asker { name: "Lee".to_owned(), known: Known::Claimed, peer: "[::ffff:192.0.2.9]:5000".parse().unwrap() }
     }
 
     #[test]
@@ -129,6 +138,16 @@ mod tests {
         assert!(question.contains("Lee wants to see your desktop"));
         assert!(question.contains("from 192.0.2.9"));
         assert!(!question.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn r077_the_question_of_an_offer_says_who_how_they_were_verified_and_from_where() {
+        let key = ra_ticket::KeyFingerprint::of_spki(b"lee");
+        let question = may_they_see(&Asker { known: Known::Key(key), ..asker() });
+        for part in ["Lee offers to help you", "You have not invited them", &key.to_string(), "from 192.0.2.9"] {
+            assert!(question.contains(part), "{question}");
+        }
+        assert!(!question.contains("the name they give"));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ra_policy::{HelperName, Offerer, Policy};
-use ra_ticket::KeyFingerprint;
+use ra_ticket::{KeyFingerprint, UntrustedName};
 
 use crate::policy::{Trust, groups, read_text};
 use crate::settings::Paths;
@@ -99,7 +99,7 @@ impl KnownHelper {
     /// What the novice is told: the name that the key is bound to, else the key.
     #[must_use]
     pub fn called(&self) -> String {
-        self.name.as_ref().map_or_else(|| self.key.to_string(), |name| name.as_str().to_owned())
+        self.name.as_ref().map_or_else(|| self.key.to_string(), |name| UntrustedName::new(name.as_str()).to_string())
     }
 }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ra_ticket::{KeyHash, KeyHash2, PublicKeyBlob};
+use ra_ticket::{KeyFingerprint, KeyHash, KeyHash2, PublicKeyBlob};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
     PKCS_RSA_SHA256,
@@ -27,7 +27,7 @@ use rustls::server::NoServerSessionStorage;
 use x509_cert::der::{Decode as _, Encode as _};
 use zeroize::Zeroizing;
 
-use crate::client_key::AnyKey;
+use crate::client_key::{self, AnyKey};
 use crate::durable::{self, Pending};
 
 /// The installation's key and its certificate, read from the state directory.
@@ -126,6 +126,12 @@ impl Identity {
     #[must_use]
     pub fn certificate(&self) -> &[u8] {
         &self.certificate
+    }
+
+    /// By what experts who offer help know this computer.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<KeyFingerprint> {
+        client_key::fingerprint(&self.certificate)
     }
 
     /// SHA-1 of the public key blob: `KH`, and field 8 of a type 1 ticket.

@@ -19,7 +19,7 @@ use crate::driver;
 use crate::event::{HostEvent, RefusedCause};
 use crate::helpers::KnownHelper;
 use crate::host::{HostError, Shared};
-use crate::prompt::Asker;
+use crate::prompt::{Asker, Known};
 use crate::rdp::{self, Allowance, ClientHello, FramesOut, FromExpert, Line, LineError};
 
 /// How long a connection may take to say which ticket it wants to redeem.
@@ -341,7 +341,7 @@ fn judge_offer(
     match wanted {
         Ok(offered) => {
             // The name is the administrator's word for the key; what the helper claims to be called proves nothing.
-            let asker = Asker { name: helper.called(), peer };
+            let asker = Asker { name: helper.called(), known: Known::Key(helper.key), peer };
             Some((Admission::by_offer(allowed, offered), Standing::Offer(helper), asker))
         }
         Err(last) => {
@@ -370,7 +370,7 @@ fn note(told: Result<(), LineError>, peer: SocketAddr) {
 
 fn asker(name: &UntrustedName, peer: SocketAddr) -> Asker {
     let name = name.as_str();
-    Asker { name: if name.is_empty() { "somebody".to_owned() } else { name.to_owned() }, peer }
+    Asker { name: if name.is_empty() { "somebody".to_owned() } else { name.to_owned() }, known: Known::Claimed, peer }
 }
 
 pub(crate) fn refuse(shared: &Shared, peer: SocketAddr, cause: RefusedCause) {

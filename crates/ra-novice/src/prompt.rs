@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use ra_policy::Message;
 use ra_session::{ConsentToControl, ConsentToView, LocalEvent, Question};
+use ra_ticket::KeyFingerprint;
 
 /// A face: the place where the novice is asked, and sees what goes on.
 ///
@@ -44,10 +45,22 @@ pub enum Asked {
 /// Who asks, as far as anybody knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asker {
-    /// What the expert calls itself, or `somebody`. Unverified, and made harmless: see [`ra_ticket::UntrustedName`].
+    /// Who it is; [`Asker::known`] says what that is worth. Made harmless: see [`ra_ticket::UntrustedName`].
     pub name: String,
+    /// How the name is known.
+    pub known: Known,
     /// Where the connection comes from.
     pub peer: SocketAddr,
+}
+
+/// What the name of an [`Asker`] is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// The expert gave it, or it is `somebody`: nobody has verified it. They came with an invitation.
+    Claimed,
+    /// The administrator of this computer gave it to this key, which the expert has proved. They came without an
+    /// invitation, to offer help.
+    Key(KeyFingerprint),
 }
 
 /// Takes the answer back to the engine.
