@@ -306,6 +306,17 @@ fn any_change() -> impl Strategy<Value = Change> {
     ]
 }
 
+#[test]
+fn a_new_picture_of_the_same_size_arrives_when_it_is_reported() {
+    // Found by the property below, which then kept silent about what had changed.
+    let size = Size::new(246, 51);
+    let mut pair = Pair::open();
+    let mut canvas = Canvas::new(size, 8_754_412_929_064_947_783);
+    canvas.fill(Rect::new(0, 0, 1, 1), 0);
+    pair.frame(&canvas, &[]);
+    pair.frame(&Canvas::new(size, 8_754_412_929_064_947_783), &[size.rect()]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -330,6 +341,9 @@ proptest! {
                 Change::Resize(width, height) => {
                     canvas = Canvas::new(Size::new(width, height), seed);
                     damage.clear();
+                    // Another size says by itself that all is new; a new picture of the size that the client has does
+                    // not, so that it counts as damage like any other change.
+                    damage.extend((canvas.size == pair.viewer.size).then(|| canvas.size.rect()));
                 }
                 Change::Repaint => pair.server.repaint(),
                 Change::StartOver => {
