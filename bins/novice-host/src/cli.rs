@@ -68,13 +68,10 @@ Example: go on waiting after a restart
   novice-host serve")]
     Serve(Serve),
     /// Look at the invitations you made, and end them
-    #[command(
-        subcommand,
-        after_help = "\
+    #[command(after_help = "\
 Example: end every invitation that is still open
-  novice-host tickets expire --all"
-    )]
-    Tickets(Tickets),
+  novice-host tickets expire --all")]
+    Tickets(OfWhichTickets),
     /// Look at the account that helpers with an invitation are logged on as
     #[command(
         subcommand,
@@ -83,6 +80,14 @@ Example: is HelpAssistant enabled, and until when may it log on
   novice-host account status"
     )]
     Account(Account),
+    /// Look at who was refused here, and what happened in sessions
+    #[command(
+        subcommand,
+        after_help = "\
+Example: who tried to get in without an invitation
+  novice-host audit show"
+    )]
+    Audit(Audit),
     /// Look at your own switches, and set them; as root: those of the computer
     #[command(
         subcommand,
@@ -175,6 +180,16 @@ pub(crate) enum Desktop {
     Demo,
 }
 
+/// Which table of tickets, and what to do there.
+#[derive(Debug, Args)]
+pub(crate) struct OfWhichTickets {
+    /// Those of the host that runs as a service of this computer: your own, or as an administrator everybody's
+    #[arg(long, global = true)]
+    pub(crate) machine: bool,
+    #[command(subcommand)]
+    pub(crate) what: Tickets,
+}
+
 /// The table of tickets.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tickets {
@@ -202,6 +217,13 @@ pub(crate) enum Tickets {
 pub(crate) enum Account {
     /// Enabled or disabled, its right to log on, and when that goes
     Status,
+}
+
+/// The audit log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// All of it, the oldest line first
+    Show,
 }
 
 /// The policy of this computer.
@@ -302,5 +324,6 @@ mod tests {
         assert!(parse("novice-host").unwrap().command.is_none());
         assert!(parse("novice-host tickets expire").is_err());
         assert!(parse("novice-host tickets expire A B").is_ok());
+        assert!(parse("novice-host tickets list --machine").is_ok());
     }
 }

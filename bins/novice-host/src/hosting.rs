@@ -7,8 +7,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use ra_desktop::Choice;
+use ra_novice::audit::Audit;
 use ra_novice::book::Scope;
-use ra_novice::control::{ControlServer, InUse};
+use ra_novice::control::{ControlServer, HostLock, InUse, Tickets};
 use ra_novice::endpoints::computer_name;
 use ra_novice::event::HostEvent;
 use ra_novice::helpers::Helpers;
@@ -33,8 +34,11 @@ pub(crate) struct Seated {
     pub(crate) terminal: Terminal,
     pub(crate) desktop: SharedDesktop,
     pub(crate) ports: Vec<Port>,
-    /// Where the terminal's keys go once the host runs.
-    keys: Arc<OnceLock<HostHandle>>,
+    /// The host, once it runs: where the terminal's keys go, and what other commands did.
+    running: Arc<OnceLock<HostHandle>>,
+    /// Answers other commands from the start, so that nobody makes a second host of the same tickets.
+    control: ControlServer,
+    in_use: InUse,
 }
 
 /// A host that is ready to run.
@@ -67,7 +71,8 @@ pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure
         teller.say("No invitation is open, so there is nobody to wait for.");
         return Ok(());
     }
-    let seated = Seated::take(options)?;
+    let lock = HostLock::take(&paths)?.ok_or_else(|| hosted_already(&paths))?;
+    let seated = Seated::take(lock, options, &paths)?;
     let ports: Vec<u16> = seated.ports.iter().map(|port| port.addr().port()).collect();
     for ticket in tickets.iter().filter(|ticket| !names_one_of(&ticket.endpoints, &ports)) {
         // Behind a forwarded port that may be right, so it is only said.
@@ -97,6 +102,17 @@ pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure
         waiting,
     };
     hosting.run(|| {}, teller)
+}
+
+/// Another process is the host of these tickets.
+fn hosted_already(paths: &Paths) -> Failure {
+    let host = Tickets::of_running_host(paths, crate::now).and_then(|mut tickets| tickets.host());
+    let process = match host {
+        Ok(Some(host)) => format!(" (process {})", host.process),
+        _ => String::new(),
+    };
+    Failure::other(format!("novice-host is running here already{process}"))
+        .advice("It asks in the window where it was started. End that one first to wait here.")
 }
 
 /// Reads the policy anew at each call, and reports files that cannot be used: once, not for every stranger who connects.
@@ -143,10 +159,11 @@ pub(crate) fn on_terminal(line: &str) -> Result<(), Failure> {
 }
 
 impl Seated {
-    /// Takes the terminal, opens the desktop and binds the ports, in this order; nothing is promised to anybody yet.
-    pub(crate) fn take(options: &cli::Serve) -> Result<Self, Failure> {
-        let keys: Arc<OnceLock<HostHandle>> = Arc::default();
-        let pressed = Arc::clone(&keys);
+    /// Opens the desktop, binds the ports, answers other commands and takes the terminal, in this order; nothing is promised to
+    /// anybody yet.
+    pub(crate) fn take(lock: HostLock, options: &cli::Serve, paths: &Paths) -> Result<Self, Failure> {
+        let running: Arc<OnceLock<HostHandle>> = Arc::default();
+        let pressed = Arc::clone(&running);
         let on_key = move |key| {
             let Some(host) = pressed.get() else { return };
             match key {
@@ -165,6 +182,16 @@ impl Seated {
         };
         let desktop = SharedDesktop::open(choice).map_err(|error| Failure::chain(&error))?;
         let ports = options.addresses().into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let in_use = InUse::default();
+        let changed = Arc::clone(&running);
+        let on_change = move |change| {
+            // A host that does not run yet reads the table when it starts.
+            if let Some(host) = changed.get() {
+                host.tickets_changed(change);
+            }
+        };
+        let addresses = ports.iter().map(Port::addr).collect();
+        let control = ControlServer::start(lock, paths, addresses, crate::now, in_use.clone(), on_change)?;
         let terminal = Terminal::open(look(), on_key)
             .ok_or_else(|| Failure::other("the terminal cannot be used, so nobody could be asked"))?;
         tell::share(terminal.screen());
@@ -172,18 +199,17 @@ impl Seated {
             // So that whoever tries things out can tell this picture from that of another run.
             tell::aside(&format!("This is the demo desktop: the word of this run is {word}."));
         }
-        Ok(Self { terminal, desktop, ports, keys })
+        Ok(Self { terminal, desktop, ports, running, control, in_use })
     }
 }
 
 impl Hosting {
     /// Runs the host until it ends. `announce` is called when the ports are open, before the first event.
     pub(crate) fn run(self, announce: impl FnOnce() + Send + 'static, teller: &Teller) -> Result<(), Failure> {
-        let Self { seated: Seated { terminal, desktop, ports, keys }, tls, store, paths, scope, when_stopped, waiting } =
-            self;
+        let Self { seated, tls, store, paths, scope, when_stopped, waiting } = self;
+        let Seated { terminal, desktop, ports, running, control, in_use } = seated;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::chain(&error))?;
-        let in_use = InUse::default();
         let (events, happened) = channel();
         let (host, handle) = Host::new(HostOptions {
             ports,
@@ -203,7 +229,8 @@ impl Hosting {
                 // Whoever prints is gone only when the program ends.
                 let _ = events.send(event);
             }),
-            in_use: in_use.clone(),
+            in_use,
+            audit: Audit::of(&paths),
         });
         let (told, all_told) = channel::<()>();
         let telling = teller.clone();
@@ -212,13 +239,12 @@ impl Hosting {
             drop(told);
         });
         printer.map_err(|error| Failure::chain(&error))?;
-        let changed = handle.clone();
         let narrowed = handle.clone();
         let watch = PolicyWatch::start(&paths, move || narrowed.policy_changed())
             .inspect_err(|error| tracing::warn!(%error, "changes of policy are noticed at the next question only"));
-        let control = ControlServer::start(&paths, crate::now, in_use, move || changed.tickets_changed())?;
-        // Keys count from here on; who pressed q before had nothing to stop but the waiting itself.
-        let _ = keys.set(handle.clone());
+        // Keys count from here on; who pressed q before had nothing to stop but the waiting itself. What other commands do
+        // counts too: the host reads the table after this.
+        let _ = running.set(handle.clone());
 
         let end = runtime.block_on(async {
             stop_on_signals(&handle).map_err(|error| Failure::chain(&error))?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use ra_novice::book::Scope;
-use ra_novice::control::Tickets;
+use ra_novice::control::{HostLock, HostSummary, Tickets};
 use ra_novice::endpoints::{self, Surroundings};
 use ra_novice::host::WhenStopped;
 use ra_novice::identity::Identity;
@@ -56,7 +56,8 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
         return Err(Failure::usage("--no-serve needs to know the port: give one with --listen"));
     }
 
-    let seated = if options.no_serve { None } else { Some(Seated::take(&options.serve)?) };
+    paths.prepare_state()?;
+    let waits = Waits::find(options, &paths)?;
     if length < options.expires {
         let shorter = words::duration(length);
         teller.say(&format!("This computer allows {shorter} at most, so the invitation can be used for {shorter}."));
@@ -64,11 +65,9 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
     if kind == TicketKind::V2 && options.kind == cli::Kind::Both {
         teller.say("This computer allows encrypted invitations only: programs of before 2007 cannot open this one.");
     }
-    paths.prepare_state()?;
     let mut store = Store::open(&paths.store())?;
     let identity = hosting::identity(&paths, &mut store)?;
-    let ports = seated.as_ref().map(|seated| seated.ports.iter().map(Port::addr).collect());
-    let endpoints = reachable_at(options, ports.unwrap_or_else(|| options.serve.addresses()))?;
+    let endpoints = reachable_at(options, waits.addresses(options))?;
     let wish = Wish {
         name: options.name.clone().or_else(settings::profile_name).unwrap_or_else(|| "Somebody".to_owned()),
         password,
@@ -80,24 +79,68 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
         file: options.save.clone(),
     };
     let generated = matches!(wish.password, PasswordWish::Generated);
-    if generated && seated.is_none() && !hosting::has_terminal() {
+    if generated && !matches!(waits, Waits::Here(_)) && !hosting::has_terminal() {
         return Err(Failure::other("there is no terminal to show the new password on")
             .advice("Give one with --password-file or --password-fd."));
     }
     let invited = create(&identity, &mut store, allowed, wish, crate::now())?;
 
-    match seated {
-        Some(seated) => host(seated, &identity, store, paths, &invited, generated, teller),
-        None => {
-            announce(&invited, teller);
-            if generated {
-                hosting::on_terminal(&tell_password(&invited))?;
-            }
-            let waiting = Tickets::open(&paths, crate::now)?.notify()?;
-            if !waiting {
-                teller.say("Nobody waits for them yet: start `novice-host serve` for that.");
-            }
-            Ok(())
+    if let Waits::Here(seated) = waits {
+        return host(*seated, &identity, store, paths, &invited, generated, teller);
+    }
+    announce(&invited, teller);
+    if generated {
+        hosting::on_terminal(&tell_password(&invited))?;
+    }
+    // A host that was not there before may be by now, and one that was may have gone.
+    if !Tickets::open(&paths, crate::now)?.host_too(&invited.ticket.id)? {
+        teller.say("Nobody waits for them yet: start `novice-host serve` for that.");
+    } else if let Waits::There(host) = waits {
+        teller.say(&format!(
+            "The novice-host that is running already (process {}) waits for them, and asks where it was started.",
+            host.process
+        ));
+    }
+    Ok(())
+}
+
+/// Who will wait for the expert.
+enum Waits {
+    /// This process.
+    Here(Box<Seated>),
+    /// The host that is running here already.
+    There(HostSummary),
+    /// Nobody yet.
+    Later,
+}
+
+impl Waits {
+    /// Takes the host's place, unless it is taken or not wanted.
+    fn find(options: &cli::Invite, paths: &Paths) -> Result<Self, Failure> {
+        if options.no_serve {
+            return Ok(Self::Later);
+        }
+        if let Some(lock) = HostLock::take(paths)? {
+            return Ok(Self::Here(Box::new(Seated::take(lock, &options.serve, paths)?)));
+        }
+        let Some(host) = Tickets::of_running_host(paths, crate::now)?.host()? else { return Ok(Self::Later) };
+        let elsewhere = options.serve.listen.iter().find(|wanted| !host.addresses.contains(wanted));
+        if let Some(wanted) = elsewhere {
+            let process = host.process;
+            return Err(Failure::other(format!(
+                "novice-host is running here already (process {process}), and does not wait on {wanted}"
+            ))
+            .advice("Leave out --listen to let that one wait for your helper too, or end it first."));
+        }
+        Ok(Self::There(host))
+    }
+
+    /// Where somebody will listen.
+    fn addresses(&self, options: &cli::Invite) -> Vec<std::net::SocketAddr> {
+        match self {
+            Self::Here(seated) => seated.ports.iter().map(Port::addr).collect(),
+            Self::There(host) => host.addresses.clone(),
+            Self::Later => options.serve.addresses(),
         }
     }
 }
@@ -139,7 +182,7 @@ fn host(
         tls: identity.server_config()?,
         store,
         paths: paths.clone(),
-        scope: Scope::One(invited.ticket.id.clone()),
+        scope: Scope::Listed([invited.ticket.id.clone()].into()),
         when_stopped: WhenStopped::EndTickets,
         waiting: format!("Waiting for your helper until {until}."),
     };

@@ -6,6 +6,7 @@
 
 mod account;
 mod ask;
+mod audit;
 mod cli;
 mod failure;
 mod hosting;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(options)) => hosting::serve(options, &teller),
         Some(Command::Tickets(what)) => tickets::run(what, &teller),
         Some(Command::Account(what)) => account::run(what, &teller),
+        Some(Command::Audit(what)) => audit::run(what, &teller),
         Some(Command::Settings(what)) => switches::run(what, &teller),
         Some(Command::Policy(what)) => policy::run(what, &teller),
     };

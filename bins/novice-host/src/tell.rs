@@ -50,6 +50,13 @@ impl Teller {
         }
     }
 
+    /// Passes an object on to programs that has `event` and `time` already.
+    pub(crate) fn line(&self, object: &str) {
+        if self.json {
+            print(&format!("{object}\n"));
+        }
+    }
+
     /// Says what happened, in the form that was asked for.
     pub(crate) fn tell(&self, event: &HostEvent) {
         match in_words(event) {

@@ -13,9 +13,13 @@ use crate::tell::Teller;
 use crate::words;
 
 /// Lists, shows or ends tickets.
-pub(crate) fn run(what: &cli::Tickets, teller: &Teller) -> Result<(), Failure> {
-    let paths = Paths::from_environment()?;
-    let mut tickets = Tickets::open(&paths, crate::now)?;
+pub(crate) fn run(of: &cli::OfWhichTickets, teller: &Teller) -> Result<(), Failure> {
+    let cli::OfWhichTickets { machine, what } = of;
+    let mut tickets = if *machine {
+        Tickets::of_the_machine(crate::now)?
+    } else {
+        Tickets::open(&Paths::from_environment()?, crate::now)?
+    };
     match what {
         cli::Tickets::List => {
             let all = tickets.list()?;

@@ -2,6 +2,8 @@
 //!
 //! Every change is on disk before anybody is told of it.
 
+use std::collections::BTreeSet;
+
 use ra_policy::HelperName;
 use ra_session::UnixTime;
 use ra_session::account::{Account, LoggedOn, LogonRefused};
@@ -14,8 +16,8 @@ use crate::store::{Store, StoreError};
 /// Which tickets a host serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// The one that it made itself.
-    One(TicketId),
+    /// Those that it was made for, or was asked to serve too.
+    Listed(BTreeSet<TicketId>),
     /// Every open one.
     All,
 }
@@ -29,7 +31,24 @@ pub(crate) struct Book {
     store: Store,
     scope: Scope,
     invitations: Invitations,
+    /// What is not open any more, for the audit log alone.
+    past: Vec<Past>,
     account: Account,
+}
+
+/// A ticket that once was: enough to say why it is refused.
+#[derive(Debug)]
+struct Past {
+    session_id: SessionId,
+    status: Status,
+}
+
+/// Why no open ticket was found. Nobody but the administrator is told (R31).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotFound {
+    Unknown,
+    Expired,
+    Ended,
 }
 
 /// What a ticket lets an expert do, once it was found.
@@ -52,9 +71,9 @@ pub(crate) enum Verdict {
 impl Book {
     /// Opens the book on what the store remembers.
     pub(crate) fn open(mut store: Store, scope: Scope, now: UnixTime) -> Result<Self, StoreError> {
-        let invitations = read(&mut store, &scope, now)?;
+        let (invitations, past) = read(&mut store, &scope, now)?;
         let account = store.account(now)?;
-        Ok(Self { store, scope, invitations, account })
+        Ok(Self { store, scope, invitations, past, account })
     }
 
     /// Takes in what others have changed; names what has ended by it, or by the clock.
@@ -65,7 +84,7 @@ impl Book {
             self.store.sweep(now)?;
         }
         if self.store.changed()? || !gone.is_empty() {
-            let fresh = read(&mut self.store, &self.scope, now)?;
+            let (fresh, past) = read(&mut self.store, &self.scope, now)?;
             for known in self.invitations.tickets().iter().filter(|ticket| ticket.status == Status::Open) {
                 if fresh.ticket(&known.id).is_some_and(|ticket| ticket.status == Status::Open) {
                     continue;
@@ -74,21 +93,62 @@ impl Book {
                 gone.push((known.id.clone(), end_cause(status)));
             }
             self.invitations = fresh;
+            self.past = past;
             self.account = self.store.account(now)?;
         }
         Ok(gone)
     }
 
-    /// The open ticket with that session id (R30), if `AlternateShell` is one that goes with it.
-    pub(crate) fn find(&self, session_id: &str, alternate_shell: &str, now: UnixTime) -> Option<Found> {
-        let session_id = SessionId::parse(session_id).ok()?;
-        let id = self.invitations.find(&session_id, now)?;
-        let ticket = self.invitations.ticket(&id)?;
-        ticket.admits_alternate_shell(alternate_shell).then(|| Found {
-            id,
-            view_only: ticket.view_only,
-            helper: ticket.helper.clone(),
-        })
+    /// Serves one more ticket.
+    pub(crate) fn serve_too(&mut self, id: TicketId, now: UnixTime) -> Result<(), StoreError> {
+        if let Scope::Listed(ids) = &mut self.scope {
+            ids.insert(id);
+            (self.invitations, self.past) = read(&mut self.store, &self.scope, now)?;
+            self.account = self.store.account(now)?;
+        }
+        Ok(())
+    }
+
+    /// The open ticket with that session id (R30), else why there is none. Both take as long: each ticket that is
+    /// remembered is compared, open or not.
+    pub(crate) fn find(&self, session_id: &str, now: UnixTime) -> Result<Found, NotFound> {
+        let session_id = SessionId::parse(session_id).map_err(|_| NotFound::Unknown)?;
+        let found = self.invitations.find(&session_id, now);
+        let mut why = NotFound::Unknown;
+        let ran_out = self.invitations.tickets().iter().map(|ticket| (&ticket.session_id, ticket.status));
+        for (known, status) in self.past.iter().map(|past| (&past.session_id, past.status)).chain(ran_out) {
+            if *known == session_id {
+                why = match status {
+                    Status::Ended(_) => NotFound::Ended,
+                    Status::Expired | Status::Open => NotFound::Expired,
+                };
+            }
+        }
+        let id = found.ok_or(why)?;
+        let ticket = self.invitations.ticket(&id).ok_or(why)?;
+        Ok(Found { view_only: ticket.view_only, helper: ticket.helper.clone(), id })
+    }
+
+    /// Why a ticket that was found a moment ago is not open any more.
+    pub(crate) fn why_gone(&self, id: &TicketId) -> NotFound {
+        match self.invitations.ticket(id).map(|ticket| ticket.status) {
+            Some(Status::Expired | Status::Open) => NotFound::Expired,
+            Some(Status::Ended(_)) | None => NotFound::Ended,
+        }
+    }
+
+    /// Judges `AlternateShell`, and remembers a wrong guess; `None` when it is the `*` that says nothing.
+    pub(crate) fn judge_alternate_shell(
+        &mut self,
+        id: &TicketId,
+        source: Source,
+        text: &str,
+        now: UnixTime,
+    ) -> Result<Option<Verdict>, StoreError> {
+        match self.invitations.judge_alternate_shell(id, source, text, now) {
+            None => Ok(None),
+            Some(judgement) => self.remember(id, judgement, now).map(Some),
+        }
     }
 
     /// Logs the holder of this ticket on as HelpAssistant (R29): needed once when they come and once when they have proved
@@ -111,7 +171,12 @@ impl Book {
         proof: Option<&str>,
         now: UnixTime,
     ) -> Result<Verdict, StoreError> {
-        Ok(match self.invitations.judge(id, source, proof, now) {
+        let judgement = self.invitations.judge(id, source, proof, now);
+        self.remember(id, judgement, now)
+    }
+
+    fn remember(&mut self, id: &TicketId, judgement: Judgement, now: UnixTime) -> Result<Verdict, StoreError> {
+        Ok(match judgement {
             Judgement::Redeemed(redeemed) => Verdict::Redeemed(redeemed),
             Judgement::Locked => Verdict::Locked,
             Judgement::Gone => Verdict::Gone,
@@ -167,18 +232,27 @@ impl Book {
     }
 }
 
-fn read(store: &mut Store, scope: &Scope, now: UnixTime) -> Result<Invitations, StoreError> {
-    let rows = store.open_tickets(now)?.into_iter().filter(|row| match scope {
-        Scope::One(id) => row.id == *id,
-        Scope::All => true,
-    });
-    let tickets = rows.filter_map(|row| {
-        // A damaged row redeems nothing, and does not take the others with it.
-        row.to_ticket()
-            .inspect_err(|error| tracing::error!(ticket = %row.id, %error, "a ticket cannot be used"))
-            .ok()?
-    });
-    Ok(Invitations::new(tickets.collect()))
+fn read(store: &mut Store, scope: &Scope, now: UnixTime) -> Result<(Invitations, Vec<Past>), StoreError> {
+    let mut tickets = Vec::new();
+    let mut past = Vec::new();
+    for row in store.all(now)?.into_iter().rev() {
+        if row.status != Status::Open {
+            past.push(Past { session_id: row.session_id, status: row.status });
+            continue;
+        }
+        let in_scope = match scope {
+            Scope::Listed(ids) => ids.contains(&row.id),
+            Scope::All => true,
+        };
+        if in_scope {
+            // A damaged row redeems nothing, and does not take the others with it.
+            let ticket = row
+                .to_ticket()
+                .inspect_err(|error| tracing::error!(ticket = %row.id, %error, "a ticket cannot be used"));
+            tickets.extend(ticket.ok().flatten());
+        }
+    }
+    Ok((Invitations::new(tickets), past))
 }
 
 fn end_cause(status: Option<Status>) -> TicketEndCause {

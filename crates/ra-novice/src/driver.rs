@@ -1,6 +1,5 @@
 //! One session: what happens goes into `ra-session`, and what it says is done.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +8,8 @@ use ra_session::offers::Refusal;
 use ra_session::{Effect, EndReason, LocalEvent, Milestone, PeerEvent, Session, Tell};
 use tokio::sync::mpsc;
 
-use crate::event::{HostEvent, RefusedCause};
+use crate::audit::Step;
+use crate::event::{HostEvent, RefusedCause, end_reason_name, revoked_by_name};
 use crate::host::Shared;
 use crate::listen::{Proved, Standing, refuse};
 use crate::prompt::{Answered, Asked, Asker, Status};
@@ -22,7 +22,7 @@ pub(crate) async fn run(shared: Rc<Shared>, proved: Proved) {
     let Proved { mut line, frames, admission, control, standing, asker } = proved;
     let (local, local_in) = mpsc::unbounded_channel();
     let Some(seat) = shared.sit_down(&standing, local.clone()) else {
-        refuse(shared, asker.peer, RefusedCause::Busy);
+        refuse(shared, asker.peer, RefusedCause::Busy, standing.key());
         let _ = line.result(ResultCode::AlreadyBeingHelped);
         line.close().await;
         return;
@@ -190,6 +190,7 @@ impl Driver<'_> {
         match armed {
             Ok(()) => {
                 let (name, peer) = (self.asker.name.clone(), self.asker.peer);
+                self.step(&Step::ConsentAsked { kind });
                 self.shared.report(HostEvent::ConsentAsked { kind, name, peer });
             }
             Err(error) => {
@@ -230,30 +231,43 @@ impl Driver<'_> {
     }
 
     fn report(&mut self, milestone: Milestone) {
-        let peer = self.asker.peer;
         match milestone {
             Milestone::Viewing => {
                 self.seen_since = Some(SystemTime::now());
                 if let Standing::Offer(helper) = &self.standing {
                     self.shared.offers.borrow_mut().accepted(helper.key);
                 }
+                self.step(&Step::Viewing);
                 self.shared.report(HostEvent::Viewing);
                 self.show_status(false);
             }
-            Milestone::ControlRequested => self.shared.report(HostEvent::ControlRequested),
+            Milestone::ControlRequested => {
+                self.step(&Step::ControlRequested);
+                self.shared.report(HostEvent::ControlRequested);
+            }
             Milestone::Controlling => {
                 self.shared.screen.controlled(true);
+                self.step(&Step::Controlling);
                 self.shared.report(HostEvent::Controlling);
                 self.show_status(true);
             }
-            Milestone::ControlDeclined => refuse(self.shared, peer, RefusedCause::Declined),
-            Milestone::ControlForbidden => refuse(self.shared, peer, RefusedCause::PolicyControl),
+            Milestone::ControlDeclined => self.refuse(RefusedCause::Declined),
+            Milestone::ControlForbidden => self.refuse(RefusedCause::PolicyControl),
             Milestone::Revoked(by) => {
                 self.shared.screen.controlled(false);
+                self.step(&Step::Revoked { by: revoked_by_name(by) });
                 self.shared.report(HostEvent::Revoked { by });
                 self.show_status(false);
             }
         }
+    }
+
+    fn refuse(&self, cause: RefusedCause) {
+        refuse(self.shared, self.asker.peer, cause, self.standing.key());
+    }
+
+    fn step(&self, step: &Step) {
+        self.shared.note_step(self.asker.peer, step, self.standing.key());
     }
 
     fn show_status(&self, controlling: bool) {
@@ -268,11 +282,13 @@ impl Driver<'_> {
 
     async fn finish(mut self) {
         let reason = self.over.take().unwrap_or(EndReason::ConnectionLost);
-        let peer: SocketAddr = self.asker.peer;
+        if self.seen_since.is_some() {
+            self.step(&Step::Ended { reason: end_reason_name(reason) });
+        }
         match (reason, self.seen_since.is_some()) {
-            (EndReason::Declined, false) => self.count_refusal(peer, RefusedCause::Declined, Refusal::Declined),
-            (EndReason::NoAnswer, false) => self.count_refusal(peer, RefusedCause::NoAnswer, Refusal::NoAnswer),
-            (EndReason::ProtocolError, false) => refuse(self.shared, peer, RefusedCause::Protocol),
+            (EndReason::Declined, false) => self.count_refusal(RefusedCause::Declined, Refusal::Declined),
+            (EndReason::NoAnswer, false) => self.count_refusal(RefusedCause::NoAnswer, Refusal::NoAnswer),
+            (EndReason::ProtocolError, false) => self.refuse(RefusedCause::Protocol),
             (EndReason::ConnectionLost, true) => {
                 self.shared.report(HostEvent::Lost);
                 self.shared.report(HostEvent::Ended { reason });
@@ -284,8 +300,8 @@ impl Driver<'_> {
         self.shared.stand_up(seat);
     }
 
-    fn count_refusal(&self, peer: SocketAddr, cause: RefusedCause, how: Refusal) {
-        refuse(self.shared, peer, cause);
+    fn count_refusal(&self, cause: RefusedCause, how: Refusal) {
+        self.refuse(cause);
         let now = self.shared.now();
         let found = match &self.standing {
             Standing::Ticket(found) => found,

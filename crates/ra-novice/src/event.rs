@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use ra_session::invitations::{EndCause, TicketId};
 use ra_session::{EndReason, RevokedBy};
 
+use crate::audit::Cause;
+
 /// One thing that happened, for the person and for scripts. Unknown, expired and ended tickets report nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -94,14 +96,21 @@ impl RefusedCause {
     /// The word in the event `refused`.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::WrongPassword => "wrong_password",
-            Self::Locked => "locked",
-            Self::Declined => "declined",
-            Self::NoAnswer => "no_answer",
-            Self::Busy => "busy",
-            Self::PolicyControl => "policy_control",
-            Self::Protocol => "protocol",
+        Cause::from(self).name()
+    }
+}
+
+/// What the novice hears of is what the administrator hears of too.
+impl From<RefusedCause> for Cause {
+    fn from(cause: RefusedCause) -> Self {
+        match cause {
+            RefusedCause::WrongPassword => Self::WrongPassword,
+            RefusedCause::Locked => Self::Locked,
+            RefusedCause::Declined => Self::Declined,
+            RefusedCause::NoAnswer => Self::NoAnswer,
+            RefusedCause::Busy => Self::Busy,
+            RefusedCause::PolicyControl => Self::PolicyControl,
+            RefusedCause::Protocol => Self::Protocol,
         }
     }
 }

@@ -8,16 +8,18 @@ use std::time::Duration;
 
 use ra_desktop::{Cause, Choice, Demo, Desktop, OpenError, Waker};
 use ra_policy::Policy;
-use ra_session::invitations::EndCause;
+use ra_session::invitations::{EndCause, TicketId};
 use ra_session::offers::OfferGuard;
 use ra_session::{InputGate, LocalEvent, Moment, Seat, UnixTime, ViewGate};
+use ra_ticket::KeyFingerprint;
 use rustls::ServerConfig;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
+use crate::audit::{self, Audit};
 use crate::book::{Book, Gone, Scope};
-use crate::control::InUse;
+use crate::control::{Change, InUse};
 use crate::door::Door;
 use crate::event::HostEvent;
 use crate::hands::Hands;
@@ -54,6 +56,8 @@ pub struct HostOptions {
     pub report: Box<dyn Fn(HostEvent)>,
     /// Says which ticket is in use, to the control socket.
     pub in_use: InUse,
+    /// Takes what the administrator should know, and what nobody else is told.
+    pub audit: Audit,
 }
 
 /// A desktop that was opened for sharing: nothing of it is seen or touched before a consent.
@@ -124,7 +128,7 @@ pub struct Host {
 
 enum Command {
     Local(LocalEvent),
-    TicketsChanged,
+    Changed(Change),
     PolicyChanged,
     Stop,
 }
@@ -177,9 +181,9 @@ impl HostHandle {
         self.send(Command::Local(LocalEvent::Stop));
     }
 
-    /// Somebody changed the table of tickets.
-    pub fn tickets_changed(&self) {
-        self.send(Command::TicketsChanged);
+    /// Somebody changed the table of tickets, or wants one more of them served.
+    pub fn tickets_changed(&self, change: Change) {
+        self.send(Command::Changed(change));
     }
 
     /// Somebody may have changed the policy: it is read anew, and control that it no longer allows ends at once (P8).
@@ -239,6 +243,7 @@ impl Host {
             prompt: RefCell::new(options.prompt),
             report: options.report,
             in_use: options.in_use,
+            audit: options.audit,
             door: RefCell::new(Door::default()),
             seat: RefCell::new(Some(seat)),
             current: RefCell::new(None),
@@ -284,6 +289,7 @@ pub(crate) struct Shared {
     pub(crate) prompt: RefCell<Box<dyn Prompt>>,
     report: Box<dyn Fn(HostEvent)>,
     in_use: InUse,
+    audit: Audit,
     pub(crate) door: RefCell<Door>,
     seat: RefCell<Option<Seat>>,
     current: RefCell<Option<Current>>,
@@ -315,6 +321,18 @@ impl Shared {
 
     pub(crate) fn report(&self, event: HostEvent) {
         (self.report)(event);
+    }
+
+    /// Notes a refusal for the administrator.
+    pub(crate) fn note_refusal(&self, peer: SocketAddr, cause: audit::Cause, key: Option<KeyFingerprint>) {
+        self.audit.refused(self.now(), peer, cause, key);
+    }
+
+    /// Notes a moment of a session for the administrator, if sessions are to be logged.
+    pub(crate) fn note_step(&self, peer: SocketAddr, step: &audit::Step, key: Option<KeyFingerprint>) {
+        if (self.policy)().logs_sessions() {
+            self.audit.session(self.now(), peer, step, key);
+        }
     }
 
     pub(crate) fn show(&self, status: &Status) {
@@ -361,6 +379,15 @@ impl Shared {
         }
     }
 
+    /// Serves a ticket that another command has made; what the table says of the others is taken in first.
+    fn serve_too(&self, ticket: TicketId) {
+        self.refresh();
+        let served = self.book.borrow_mut().serve_too(ticket, self.now());
+        if let Err(error) = served {
+            tracing::error!(%error, "one more invitation cannot be served");
+        }
+    }
+
     /// Takes control back where policy no longer allows it; looking on is not affected.
     fn narrow(&self) {
         let forbidden = match &*self.current.borrow() {
@@ -404,7 +431,8 @@ impl Shared {
                         return HostEnd::DesktopLost;
                     }
                     Some(Command::Local(event)) => self.tell_current(event),
-                    Some(Command::TicketsChanged) => self.refresh(),
+                    Some(Command::Changed(Change::Table)) => self.refresh(),
+                    Some(Command::Changed(Change::HostToo(ticket))) => self.serve_too(ticket),
                     Some(Command::PolicyChanged) => self.narrow(),
                     Some(Command::Stop) | None => return HostEnd::Stopped,
                 },

@@ -32,11 +32,15 @@
 //!     scope: Scope::All,
 //!     when_stopped: host::WhenStopped::KeepTickets,
 //!     helpers: Box::new(ra_novice::helpers::Helpers::default),
-//!     policy: Box::new(move || policy::EffectivePolicy::read(&paths).policy),
+//!     policy: Box::new({
+//!         let paths = paths.clone();
+//!         move || policy::EffectivePolicy::read(&paths).policy
+//!     }),
 //!     clock,
 //!     prompt,
 //!     report: Box::new(|event| println!("{event:?}")),
 //!     in_use: InUse::default(),
+//!     audit: ra_novice::audit::Audit::of(&paths),
 //! });
 //! let _ctrl_c_would_call = move || handle.stop();
 //! host.run().await?;
@@ -45,6 +49,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test stops at the first surprise"))]
 
+pub mod audit;
 pub mod book;
 mod client_key;
 pub mod control;

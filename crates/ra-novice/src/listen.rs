@@ -6,15 +6,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ra_channels::remdesk::{Proof, ResultCode, Version};
-use ra_policy::{ControlAllowed, HelpAllowed, OfferAllowed, Policy};
+use ra_policy::{ControlAllowed, Denied, HelpAllowed, OfferAllowed, Policy};
 use ra_session::Admission;
 use ra_session::invitations::Source;
 use ra_session::offers::Refusal as Unwanted;
-use ra_ticket::{RcTicket, UNSOLICITED_HELP, UntrustedName, expert_blob};
+use ra_ticket::{KeyFingerprint, RcTicket, UNSOLICITED_HELP, UntrustedName, expert_blob};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 
-use crate::book::{Found, Verdict};
+use crate::audit::Cause;
+use crate::book::{Found, NotFound, Verdict};
 use crate::driver;
 use crate::event::{HostEvent, RefusedCause};
 use crate::helpers::KnownHelper;
@@ -107,7 +108,25 @@ pub(crate) enum Standing {
     Offer(KnownHelper),
 }
 
+impl From<NotFound> for Cause {
+    fn from(why: NotFound) -> Self {
+        match why {
+            NotFound::Unknown => Self::UnknownTicket,
+            NotFound::Expired => Self::ExpiredTicket,
+            NotFound::Ended => Self::EndedTicket,
+        }
+    }
+}
+
 impl Standing {
+    /// The key of a helper without an invitation.
+    pub(crate) fn key(&self) -> Option<KeyFingerprint> {
+        match self {
+            Self::Ticket(_) => None,
+            Self::Offer(helper) => Some(helper.key),
+        }
+    }
+
     /// Whether this expert may be given control, as policy stands now.
     pub(crate) fn may_control(&self, policy: &Policy) -> Option<ControlAllowed> {
         match self {
@@ -124,17 +143,32 @@ enum Admitted {
     Offer(KnownHelper),
 }
 
+/// A connection that came to nothing.
+enum Nothing {
+    /// Neither the expert nor the novice was told why; the administrator is.
+    Refused(Cause),
+    /// Whoever should know has been told.
+    Told,
+    /// The expert went before it was judged.
+    Left,
+}
+
 async fn receive(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
     prepare(&stream);
     let source = Source::of(peer.ip());
     let place = shared.door.borrow_mut().enter(source);
     let proved = tokio::select! {
         biased;
-        _ = place.shown_out => None,
-        proved = tokio::time::timeout(PROOF_WITHIN, prove(&shared, stream, peer)) => proved.unwrap_or(None),
+        _ = place.shown_out => Err(Nothing::Refused(Cause::ShownOut)),
+        proved = tokio::time::timeout(PROOF_WITHIN, prove(&shared, stream, peer)) => {
+            proved.unwrap_or(Err(Nothing::Refused(Cause::TooSlow)))
+        }
     };
     shared.door.borrow_mut().leave(place.number);
-    if let Some(proved) = proved {
+    if let Err(Nothing::Refused(cause)) = proved {
+        shared.note_refusal(peer, cause, None);
+    }
+    if let Ok(proved) = proved {
         let session = tokio::task::spawn_local(driver::run(Rc::clone(&shared), proved));
         if session.await.is_err() {
             // A bug. The seat went down with the session and shut both gates; it is not replaced.
@@ -144,15 +178,17 @@ async fn receive(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
     }
 }
 
-/// From the socket to a proved right to ask. `None`: it came to nothing, and everybody who should know does.
-async fn prove(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Option<Proved> {
+/// From the socket to a proved right to ask.
+async fn prove(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Result<Proved, Nothing> {
     let started = Instant::now();
-    let admitted: RefCell<Option<Admitted>> = RefCell::new(None);
+    let admitted: RefCell<Option<Result<Admitted, Nothing>>> = RefCell::new(None);
     let heard = Cell::new(false);
     let admit = |hello: ClientHello| {
         heard.set(true);
-        *admitted.borrow_mut() = look_up(shared, &hello, peer);
-        admitted.borrow().is_some()
+        let looked_up = look_up(shared, &hello, peer);
+        let is_admitted = looked_up.is_ok();
+        *admitted.borrow_mut() = Some(looked_up);
+        is_admitted
     };
     let accepted = tokio::select! {
         biased;
@@ -160,59 +196,100 @@ async fn prove(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Option<P
         () = async {
             tokio::time::sleep_until(started + CLIENT_INFO_WITHIN).await;
             if heard.get() { std::future::pending().await }
-        } => return None,
+        } => return Err(Nothing::Refused(Cause::TooSlow)),
     };
-    let line = match accepted {
-        Ok(line) => line,
-        Err(rdp::Refusal::Ticket) => return None,
+    // Without a Client Info nothing was looked up.
+    let looked_up = admitted.borrow_mut().take().unwrap_or(Err(Nothing::Refused(Cause::Protocol)));
+    match accepted {
+        Ok(line) => redeem(shared, line, looked_up?, peer).await,
         Err(refusal) => {
-            tracing::debug!(%peer, cause = %refusal, "a connection came to nothing");
-            return None;
+            if !matches!(refusal, rdp::Refusal::Ticket) {
+                tracing::debug!(%peer, cause = %refusal, "a connection came to nothing");
+            }
+            Err(looked_up.err().unwrap_or(Nothing::Refused(Cause::Protocol)))
         }
-    };
-    let admitted = admitted.borrow_mut().take()?;
-    redeem(shared, line, admitted, peer).await
+    }
 }
 
-/// R28 to R32: policy, the ticket, HelpAssistant; the peer and the novice hear nothing of a refusal.
-fn look_up(shared: &Shared, hello: &ClientHello, peer: SocketAddr) -> Option<Admitted> {
+/// R28 to R32: policy, the ticket, HelpAssistant; the peer and the novice hear nothing of a refusal, at no verbosity.
+fn look_up(shared: &Shared, hello: &ClientHello, peer: SocketAddr) -> Result<Admitted, Nothing> {
     shared.refresh();
     let policy = (shared.policy)();
-    // No cause is told to anybody here, at no verbosity: only the administrator's audit log knows.
     let admitted = if hello.session_id == UNSOLICITED_HELP {
-        Admitted::Offer(look_up_offer(shared, &policy, hello, peer)?)
+        look_up_offer(shared, &policy, hello, peer).map(Admitted::Offer).map_err(Nothing::Refused)?
     } else {
-        let now = shared.now();
-        let found = shared.book.borrow().find(&hello.session_id, &hello.alternate_shell, now);
-        let help = policy.may_connect_for(found.as_ref().and_then(|found| found.helper.as_ref())).ok()?;
-        let found = found?;
-        // Asked here so that nobody is bothered in vain; the logon that counts comes with the proof.
-        drop(shared.book.borrow().log_on(&found.id, now).ok()?);
-        if found.helper.as_ref().is_some_and(|helper| !(shared.helpers)().may_be(helper, hello.key)) {
-            return None;
-        }
-        Admitted::Ticket(found, help)
+        look_up_ticket(shared, &policy, hello, peer)?
     };
     shared.report(HostEvent::ExpertConnecting { peer });
-    Some(admitted)
+    Ok(admitted)
+}
+
+fn look_up_ticket(
+    shared: &Shared,
+    policy: &Policy,
+    hello: &ClientHello,
+    peer: SocketAddr,
+) -> Result<Admitted, Nothing> {
+    let (source, now) = (Source::of(peer.ip()), shared.now());
+    let found = shared.book.borrow().find(&hello.session_id, now);
+    let helper = found.as_ref().ok().and_then(|found| found.helper.as_ref());
+    let help = policy.may_connect_for(helper);
+    let found = match (found, &help) {
+        (Ok(found), _) => found,
+        // Whoever has no ticket is refused for that, whatever policy would say about who has one.
+        (Err(why), Ok(_) | Err(Denied::Buddy)) => return Err(Nothing::Refused(why.into())),
+        (Err(_), Err(_)) => return Err(Nothing::Refused(Cause::Policy)),
+    };
+    let help = help.map_err(|denied| {
+        Nothing::Refused(if matches!(denied, Denied::Buddy) { Cause::NotOfficial } else { Cause::Policy })
+    })?;
+    // Asked here so that nobody is bothered in vain; the logon that counts comes with the proof.
+    let logged_on = shared.book.borrow().log_on(&found.id, now);
+    drop(logged_on.map_err(|_| Nothing::Refused(Cause::Account))?);
+    if found.helper.as_ref().is_some_and(|helper| !(shared.helpers)().may_be(helper, hello.key)) {
+        return Err(Nothing::Refused(Cause::NotOfficial));
+    }
+    let shell = shared.book.borrow_mut().judge_alternate_shell(&found.id, source, &hello.alternate_shell, now);
+    match shell {
+        Ok(None | Some(Verdict::Redeemed(_))) => Ok(Admitted::Ticket(found, help)),
+        Ok(Some(Verdict::Wrong(gone))) => {
+            refuse(shared, peer, RefusedCause::WrongPassword, None);
+            shared.report_gone(gone.into_iter().collect());
+            Err(Nothing::Told)
+        }
+        Ok(Some(Verdict::Locked)) => {
+            refuse(shared, peer, RefusedCause::Locked, None);
+            Err(Nothing::Told)
+        }
+        Ok(Some(Verdict::Gone)) => Err(Nothing::Refused(Cause::EndedTicket)),
+        Err(error) => {
+            tracing::error!(%error, "a guess at the password could not be counted");
+            Err(Nothing::Refused(Cause::Internal))
+        }
+    }
 }
 
 /// R75, R79: only where offers are allowed, only with a key that is known here.
-fn look_up_offer(shared: &Shared, policy: &Policy, hello: &ClientHello, peer: SocketAddr) -> Option<KnownHelper> {
-    policy.may_be_offered().ok()?;
+fn look_up_offer(
+    shared: &Shared,
+    policy: &Policy,
+    hello: &ClientHello,
+    peer: SocketAddr,
+) -> Result<KnownHelper, Cause> {
+    policy.may_be_offered().map_err(|_| Cause::OfferPolicy)?;
     let (source, now) = (Source::of(peer.ip()), shared.now());
     if !shared.offers.borrow().admits(source, now) {
-        return None;
+        return Err(Cause::Locked);
     }
     let known = hello.key.and_then(|key| (shared.helpers)().known(key, policy));
-    if known.is_none() {
+    known.ok_or_else(|| {
         shared.offers.borrow_mut().failed(source, now);
-    }
-    known
+        Cause::OfferUnverified
+    })
 }
 
-async fn redeem(shared: &Shared, mut line: Line, admitted: Admitted, peer: SocketAddr) -> Option<Proved> {
-    let frames = line.begin(shared.view.clone()).ok()?;
+async fn redeem(shared: &Shared, mut line: Line, admitted: Admitted, peer: SocketAddr) -> Result<Proved, Nothing> {
+    let frames = line.begin(shared.view.clone()).map_err(|_| Nothing::Left)?;
     let mut admitted = Some(admitted);
     let mut proved: Option<(Admission, Standing, Asker)> = None;
     loop {
@@ -220,21 +297,23 @@ async fn redeem(shared: &Shared, mut line: Line, admitted: Admitted, peer: Socke
             Ok(heard) => heard,
             Err(error) => {
                 tracing::debug!(%peer, %error, "gone before the proof");
-                return None;
+                return Err(Nothing::Left);
             }
         };
         match heard {
             FromExpert::Proof(proof) if proved.is_none() => {
                 let version = proof.version;
-                let judged = match admitted.take()? {
+                // There is one proof for each connection: the guard above saw that none came before.
+                let Some(admitted) = admitted.take() else { return Err(Nothing::Told) };
+                let judged = match admitted {
                     Admitted::Ticket(found, help) => judge(shared, &mut line, found, help, &proof, peer),
                     Admitted::Offer(helper) => judge_offer(shared, &mut line, helper, &proof, peer),
                 };
                 let Some(judged) = judged else {
                     line.close().await;
-                    return None;
+                    return Err(Nothing::Told);
                 };
-                line.proved().ok()?;
+                line.proved().map_err(|_| Nothing::Left)?;
                 proved = Some(judged);
                 if version == Version::One {
                     continue;
@@ -243,26 +322,26 @@ async fn redeem(shared: &Shared, mut line: Line, admitted: Admitted, peer: Socke
             FromExpert::DesktopRequested if proved.is_some() => {}
             FromExpert::WrongVersion => {
                 let _ = line.wrong_version();
-                refuse(shared, peer, RefusedCause::Protocol);
+                refuse(shared, peer, RefusedCause::Protocol, None);
                 line.close().await;
-                return None;
+                return Err(Nothing::Told);
             }
             FromExpert::Broken(what, code) => {
                 tracing::debug!(%peer, what, "the protocol was broken");
                 let _ = line.result(code);
-                refuse(shared, peer, RefusedCause::Protocol);
+                refuse(shared, peer, RefusedCause::Protocol, None);
                 line.close().await;
-                return None;
+                return Err(Nothing::Told);
             }
             FromExpert::Left => {
                 line.close().await;
-                return None;
+                return Err(Nothing::Left);
             }
             _ => continue,
         }
-        let (admission, standing, asker) = proved.take()?;
+        let Some((admission, standing, asker)) = proved.take() else { continue };
         let control = standing.may_control(&(shared.policy)());
-        return Some(Proved { line, frames, admission, control, standing, asker });
+        return Ok(Proved { line, frames, admission, control, standing, asker });
     }
 }
 
@@ -294,21 +373,29 @@ fn judge(
                 return Some((admission, Standing::Ticket(found), asker(blob.name(), peer)));
             }
             // The account went between the first words and the proof.
-            Err(_) => line.result(ResultCode::HelpSessionExpired),
+            Err(_) => {
+                shared.note_refusal(peer, Cause::Account, None);
+                line.result(ResultCode::HelpSessionExpired)
+            }
         },
         Ok(Verdict::Wrong(gone)) => {
-            refuse(shared, peer, RefusedCause::WrongPassword);
+            refuse(shared, peer, RefusedCause::WrongPassword, None);
             shared.report_gone(gone.into_iter().collect());
             line.wrong_password()
         }
         Ok(Verdict::Locked) => {
-            refuse(shared, peer, RefusedCause::Locked);
+            refuse(shared, peer, RefusedCause::Locked, None);
             line.result(ResultCode::HelpSessionAccessDenied)
         }
-        Ok(Verdict::Gone) => line.result(ResultCode::HelpSessionExpired),
+        Ok(Verdict::Gone) => {
+            let why = shared.book.borrow().why_gone(&found.id);
+            shared.note_refusal(peer, why.into(), None);
+            line.result(ResultCode::HelpSessionExpired)
+        }
         Err(error) => {
             // What cannot be counted is not accepted: else guessing would be free on a full disk.
             tracing::error!(%error, "a proof could not be counted");
+            shared.note_refusal(peer, Cause::Internal, None);
             line.result(ResultCode::InternalError)
         }
     };
@@ -332,6 +419,7 @@ fn judge_offer(
         Ok(allowed) => allowed,
         Err(denied) => {
             tracing::debug!(%peer, %denied, "an offer was refused");
+            shared.note_refusal(peer, Cause::OfferNotListed, Some(helper.key));
             shared.offers.borrow_mut().failed(Source::of(peer.ip()), now);
             note(line.result(ResultCode::HelpSessionAccessDenied), peer);
             return None;
@@ -349,7 +437,7 @@ fn judge_offer(
                 Unwanted::Declined => (RefusedCause::Declined, ResultCode::HelpeeSaidNo),
                 Unwanted::NoAnswer => (RefusedCause::NoAnswer, ResultCode::HelpeeNeverResponded),
             };
-            refuse(shared, peer, cause);
+            refuse(shared, peer, cause, Some(helper.key));
             note(line.result(code), peer);
             None
         }
@@ -357,7 +445,7 @@ fn judge_offer(
 }
 
 fn malformed<T>(shared: &Shared, line: &mut Line, peer: SocketAddr) -> Option<T> {
-    refuse(shared, peer, RefusedCause::Protocol);
+    refuse(shared, peer, RefusedCause::Protocol, None);
     note(line.result(ResultCode::InvalidParameterString), peer);
     None
 }
@@ -373,8 +461,10 @@ fn asker(name: &UntrustedName, peer: SocketAddr) -> Asker {
     Asker { name: if name.is_empty() { "somebody".to_owned() } else { name.to_owned() }, known: Known::Claimed, peer }
 }
 
-pub(crate) fn refuse(shared: &Shared, peer: SocketAddr, cause: RefusedCause) {
+/// A refusal that the novice hears of; `key` is that of a helper who offered.
+pub(crate) fn refuse(shared: &Shared, peer: SocketAddr, cause: RefusedCause, key: Option<KeyFingerprint>) {
     tracing::debug!(%peer, cause = cause.name(), "refused");
+    shared.note_refusal(peer, cause.into(), key);
     shared.report(HostEvent::Refused { peer, cause });
 }
 

@@ -16,6 +16,7 @@ use crate::policy::{MACHINE_CONFIG, Places, SWITCHES};
 pub struct Paths {
     state: PathBuf,
     config: PathBuf,
+    is_machine: bool,
     pub(crate) more_policy: Option<PathBuf>,
     pub(crate) places: Places,
     /// The groups of the user, where a test says them.
@@ -58,7 +59,26 @@ impl Paths {
             None => under("XDG_CONFIG_HOME", ".config").unwrap_or_else(|_| PathBuf::from(MACHINE_CONFIG)),
         };
         let more_policy = set("RA_POLICY_FILE").map(absolute).transpose()?;
-        Ok(Self { state, config, more_policy, places: Places::of_the_system(root), groups: None })
+        Ok(Self { state, config, is_machine: root, more_policy, places: Places::of_the_system(root), groups: None })
+    }
+
+    /// The paths of the machine's own installation, whoever asks.
+    #[must_use]
+    pub fn of_the_machine() -> Self {
+        Self {
+            state: MACHINE_STATE.into(),
+            config: MACHINE_CONFIG.into(),
+            is_machine: true,
+            more_policy: None,
+            places: Places::of_the_system(true),
+            groups: None,
+        }
+    }
+
+    /// True for the table of the machine, which root keeps and every user may ask about what is theirs (R53, R54).
+    #[must_use]
+    pub fn is_machine(&self) -> bool {
+        self.is_machine
     }
 
     /// The directory of the key, the tickets and the control socket.
@@ -83,6 +103,12 @@ impl Paths {
     #[must_use]
     pub fn control(&self) -> PathBuf {
         self.state.join("control.sock")
+    }
+
+    /// The newest file of the audit log.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.state.join("audit.log")
     }
 
     /// The user's local switches; for root those of the machine.
@@ -115,20 +141,24 @@ impl Paths {
         self
     }
 
-    /// Makes the state directory, mode 0700, and refuses one that is not the caller's own.
+    /// Makes the state directory and refuses one that is not the caller's own.
+    ///
+    /// A user's own has mode 0700. Through the machine's (0711) everybody can reach the control socket, and nothing else:
+    /// what lies there has modes of its own.
     ///
     /// # Errors
     /// [`SettingsError::State`] when it cannot be made or looked at, [`SettingsError::ForeignState`] when it belongs to
     /// somebody else: whoever owns the directory could put a ticket of their own into it.
     pub fn prepare_state(&self) -> Result<(), SettingsError> {
         let failed = |source| SettingsError::State { path: self.state.clone(), source };
-        DirBuilder::new().recursive(true).mode(PRIVATE_DIRECTORY).create(&self.state).map_err(failed)?;
+        let mode = if self.is_machine { MACHINE_DIRECTORY } else { PRIVATE_DIRECTORY };
+        DirBuilder::new().recursive(true).mode(mode).create(&self.state).map_err(failed)?;
         let metadata = fs::metadata(&self.state).map_err(failed)?;
         if metadata.uid() != rustix::process::geteuid().as_raw() {
             return Err(SettingsError::ForeignState { path: self.state.clone(), owner: metadata.uid() });
         }
-        if metadata.mode() & 0o077 != 0 {
-            fs::set_permissions(&self.state, fs::Permissions::from_mode(PRIVATE_DIRECTORY)).map_err(failed)?;
+        if metadata.mode() & 0o777 != mode {
+            fs::set_permissions(&self.state, fs::Permissions::from_mode(mode)).map_err(failed)?;
         }
         Ok(())
     }
@@ -206,6 +236,7 @@ fn absolute(path: PathBuf) -> Result<PathBuf, SettingsError> {
 const OWN_NAME: &str = "remote-assistance";
 const MACHINE_STATE: &str = "/var/lib/remote-assistance";
 const PRIVATE_DIRECTORY: u32 = 0o700;
+const MACHINE_DIRECTORY: u32 = 0o711;
 
 #[cfg(test)]
 mod tests {
@@ -243,6 +274,10 @@ mod tests {
         fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
         paths.prepare_state().unwrap();
         assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o700);
+        let machine =
+            Paths::resolve(environment(&[("RA_STATE_DIR", state.to_str().unwrap()), ("HOME", "/h")]), true).unwrap();
+        machine.prepare_state().unwrap();
+        assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o711);
     }
 
     #[test]

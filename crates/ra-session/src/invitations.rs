@@ -22,6 +22,9 @@ pub const QUIET_AFTER_REFUSAL: Duration = Duration::from_secs(10);
 /// After so many it ends (R40a).
 pub const REFUSALS_TO_END: u8 = 3;
 
+/// What an expert sends as `AlternateShell` who leaves the password to the proof.
+const ANY_SHELL: &str = "*";
+
 /// All tickets this host knows.
 #[derive(Debug, Default)]
 pub struct Invitations {
@@ -105,6 +108,20 @@ pub struct Guard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source(IpAddr);
 
+/// Somebody at this computer who asks about tickets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalUser(Business);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Business {
+    /// Whose the table is, or root.
+    Owner,
+    /// A member of the administrators' groups, at the table of the machine.
+    Administrator,
+    /// Anybody else, by user number.
+    Somebody(u32),
+}
+
 /// What becomes of one attempt to redeem a ticket.
 #[derive(Debug)]
 pub enum Judgement {
@@ -175,6 +192,30 @@ impl Invitations {
         }
     }
 
+    /// Judges `AlternateShell` of the Client Info; `None` when there is nothing to judge: a `*` proves nothing, and the proof on
+    /// `remdesk` is asked for in either case.
+    ///
+    /// Anything else is a guess at the password, which counts like a proof (R39): the silent close after a wrong one would
+    /// else tell a guesser as much as an answer, for nothing. Source: session-protocol.md 3.2.
+    pub fn judge_alternate_shell(
+        &mut self,
+        id: &TicketId,
+        source: Source,
+        text: &str,
+        now: UnixTime,
+    ) -> Option<Judgement> {
+        if text == ANY_SHELL {
+            return None;
+        }
+        let Some(ticket) = self.open(id, now) else { return Some(Judgement::Gone) };
+        // A ticket without a password has nothing that could be guessed, and nothing that fits.
+        let Some(stub) = &ticket.pass_stub else { return Some(Judgement::Locked) };
+        let proof = Password::new(text).ok().map(|password| password.proof(stub).to_hex());
+        // A text that is no password at all must not pass for a missing one.
+        let proof = proof.as_ref().map_or("", |proof| proof.as_str());
+        Some(self.judge(id, source, Some(proof), now))
+    }
+
     /// The novice said no, or nothing, to a redeemed ticket: true when that was one too many and it has ended (R40a).
     pub fn refused(&mut self, id: &TicketId, now: UnixTime) -> bool {
         let Some(ticket) = self.open(id, now) else { return false };
@@ -232,18 +273,6 @@ impl Ticket {
         self.status == Status::Open && now < self.expires
     }
 
-    /// Whether `AlternateShell` of the Client Info is what an expert with this ticket sends: `*`, or the password.
-    ///
-    /// A `*` proves nothing; the proof on `remdesk` is asked for in either case. Source: session-protocol.md 3.2.
-    #[must_use]
-    pub fn admits_alternate_shell(&self, text: &str) -> bool {
-        if text == "*" {
-            return true;
-        }
-        let (Some(stub), Ok(password)) = (&self.pass_stub, Password::new(text)) else { return false };
-        self.challenge.meet(Some(&password.proof(stub).to_hex())).is_some()
-    }
-
     /// True when it was one too many.
     fn count_wrong_proof(&mut self, source: Source, now: UnixTime) -> bool {
         let guard = &mut self.guard;
@@ -295,6 +324,47 @@ impl TicketId {
 impl core::fmt::Display for TicketId {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl LocalUser {
+    /// Whose the table is; root too.
+    #[must_use]
+    pub const fn owner() -> Self {
+        Self(Business::Owner)
+    }
+
+    /// An administrator, by their groups.
+    #[must_use]
+    pub const fn administrator() -> Self {
+        Self(Business::Administrator)
+    }
+
+    /// Anybody else, by the number of the account.
+    #[must_use]
+    pub const fn somebody(uid: u32) -> Self {
+        Self(Business::Somebody(uid))
+    }
+
+    /// Whether this user may see and end a ticket that user number `owner` made (R53, R54).
+    #[must_use]
+    pub const fn may_end(self, owner: u32) -> bool {
+        match self.0 {
+            Business::Owner | Business::Administrator => true,
+            Business::Somebody(uid) => uid == owner,
+        }
+    }
+
+    /// Whether they may end whatever is there: then a ticket that is not there is no secret from them either.
+    #[must_use]
+    pub const fn may_end_all(self) -> bool {
+        matches!(self.0, Business::Owner | Business::Administrator)
+    }
+
+    /// Whether they may add to what the host serves.
+    #[must_use]
+    pub const fn owns_table(self) -> bool {
+        matches!(self.0, Business::Owner)
     }
 }
 
@@ -469,6 +539,14 @@ mod tests {
     }
 
     #[test]
+    fn s061_r053_r054_a_ticket_is_ended_by_its_owner_and_by_administrators_only() {
+        assert!(LocalUser::owner().may_end(1000) && LocalUser::administrator().may_end(1000));
+        assert!(LocalUser::somebody(1000).may_end(1000));
+        assert!(!LocalUser::somebody(1001).may_end(1000) && !LocalUser::somebody(1001).may_end_all());
+        assert!(!LocalUser::administrator().owns_table() && !LocalUser::somebody(0).owns_table());
+    }
+
+    #[test]
     fn an_ipv6_neighbour_and_an_ipv4_address_in_disguise_are_the_same_source() {
         let of = |text: &str| Source::of(text.parse().unwrap());
         assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
@@ -478,10 +556,26 @@ mod tests {
 
     #[test]
     fn alternate_shell_is_a_star_or_the_password() {
-        let (table, _) = table();
-        let ticket = &table.tickets()[0];
-        assert!(ticket.admits_alternate_shell("*") && ticket.admits_alternate_shell("Tulip-4711"));
-        assert!(!ticket.admits_alternate_shell("") && !ticket.admits_alternate_shell("xterm"));
+        let (mut table, id) = table();
+        assert!(table.judge_alternate_shell(&id, from(1), "*", NOW).is_none());
+        let right = table.judge_alternate_shell(&id, from(1), "Tulip-4711", NOW);
+        assert!(is_redeemed(&right.unwrap()));
+        assert_eq!(table.ticket(&id).unwrap().guard, Guard::default(), "neither is counted");
+        for wrong in ["", "xterm", &"long".repeat(1000)] {
+            let judged = table.judge_alternate_shell(&id, from(1), wrong, NOW);
+            assert!(matches!(judged, Some(Judgement::Wrong { ended: false })), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn r039_guessing_by_alternate_shell_is_counted_and_locked_like_any_guess() {
+        let (mut table, id) = table();
+        for _ in 0..5 {
+            table.judge_alternate_shell(&id, from(1), "guess", NOW);
+        }
+        let locked = table.judge_alternate_shell(&id, from(1), "Tulip-4711", NOW);
+        assert!(matches!(locked, Some(Judgement::Locked)), "the right one looks like a wrong one");
+        assert!(matches!(table.judge(&id, from(1), Some(&pass("Tulip-4711")), NOW), Judgement::Locked));
     }
 
     #[test]

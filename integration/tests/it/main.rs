@@ -3,7 +3,9 @@
 //! One test binary, a file for each feature. The programs under test are swappable: `RA_NOVICE_HOST`,
 //! `RA_EXPERT_CONNECT`.
 
+mod audit;
 mod consent;
+mod control;
 mod files;
 mod invitations;
 mod main_job;

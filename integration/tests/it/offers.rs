@@ -5,7 +5,12 @@ use std::fs;
 use integration::{Cast, Failure, Outcome, Person, Stage, probe};
 
 /// A novice's computer whose administrator has written these files; `None`, said aloud, where no mounts can be had.
-fn computer<'a>(test: &str, stage: &'a Stage, policy: &str, helpers: &str) -> Result<Option<Cast<'a>>, Failure> {
+pub(crate) fn computer<'a>(
+    test: &str,
+    stage: &'a Stage,
+    policy: &str,
+    helpers: &str,
+) -> Result<Option<Cast<'a>>, Failure> {
     if let Err(refusal) = probe::namespaces(&["--mount"]) {
         probe::skip(test, &refusal);
         return Ok(None);

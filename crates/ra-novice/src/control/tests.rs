@@ -1,9 +1,13 @@
 use std::ffi::OsString;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use ra_session::invitations::Guard;
+use ra_session::invitations::{EndCause, Guard};
 use ra_ticket::SessionId;
 
 use super::*;
@@ -65,10 +69,12 @@ impl Place {
         Store::open(&self.paths.store()).unwrap()
     }
 
-    fn serve(&self, in_use: InUse) -> (ControlServer, Receiver<()>) {
+    fn serve(&self, in_use: InUse) -> (ControlServer, Receiver<Change>) {
         let (changed, changes) = channel();
-        let server = ControlServer::start(&self.paths, clock, in_use, move || {
-            let _ = changed.send(());
+        let lock = HostLock::take(&self.paths).unwrap().expect("no other host");
+        let addresses = vec!["127.0.0.1:3389".parse().unwrap()];
+        let server = ControlServer::start(lock, &self.paths, addresses, clock, in_use, move |change| {
+            let _ = changed.send(change);
         })
         .unwrap();
         (server, changes)
@@ -114,10 +120,14 @@ fn tickets_are_listed_shown_and_ended_through_a_running_host() {
 
     let ended = tickets.expire(&[id("AAAA"), id("ZZZZ")]).unwrap();
     assert_eq!(ended, Ended { ended: vec!["AAAA".to_owned()], not_open: vec!["ZZZZ".to_owned()] });
-    changes.recv_timeout(DEADLINE).expect("the host is told at once");
+    assert_eq!(changes.recv_timeout(DEADLINE), Ok(Change::Table), "the host is told at once");
     assert_eq!(store.ticket(&id("AAAA"), clock()).unwrap().unwrap().status, Status::Ended(EndCause::Owner));
     assert_eq!(tickets.expire_all().unwrap().ended, ["BBBB"]);
-    assert!(tickets.notify().unwrap());
+    assert_eq!(changes.recv_timeout(DEADLINE), Ok(Change::Table));
+    assert!(tickets.host_too(&id("AAAA")).unwrap());
+    assert_eq!(changes.recv_timeout(DEADLINE), Ok(Change::HostToo(id("AAAA"))));
+    let host = tickets.host().unwrap().unwrap();
+    assert_eq!((host.process, host.addresses.len()), (std::process::id(), 1));
 }
 
 #[test]
@@ -131,7 +141,7 @@ fn the_same_works_without_a_host() {
     assert_eq!(tickets.list().unwrap().len(), 1);
     assert!(!tickets.list().unwrap()[0].in_use);
     assert_eq!(tickets.expire(&[id("AAAA")]).unwrap().ended, ["AAAA"]);
-    assert!(!tickets.notify().unwrap());
+    assert!(!tickets.host_too(&id("AAAA")).unwrap() && tickets.host().unwrap().is_none());
     assert_eq!(tickets.show(&id("AAAA")).unwrap().unwrap().status, "ended");
 }
 
@@ -186,19 +196,48 @@ fn the_socket_is_private_and_a_dead_one_is_replaced() {
 }
 
 #[test]
-fn a_second_host_waits_its_turn_and_still_hears_of_changes() {
+fn a_state_directory_has_one_host_at_a_time() {
+    let place = place();
+    let (first, _changes) = place.serve(InUse::default());
+    assert!(HostLock::take(&place.paths).unwrap().is_none());
+    drop(first);
+    let (_second, _changes) = place.serve(InUse::default());
+    assert!(matches!(place.tickets().place, super::Place::Host(_)));
+}
+
+#[test]
+fn a_host_that_started_meanwhile_is_told_what_was_done_to_the_file() {
     let place = place();
     place.store().insert(&mut row("AAAA", 1)).unwrap();
-    let (first, _) = place.serve(InUse::default());
-    let (_second, changes) = place.serve(InUse::default());
-    assert_eq!(place.tickets().expire_all().unwrap().ended, ["AAAA"]);
-    changes.recv_timeout(DEADLINE).expect("a change by another host is noticed");
-    drop(first);
-    let deadline = Instant::now() + DEADLINE;
-    while connect(&place.paths.control()).is_none() {
-        assert!(Instant::now() < deadline, "the second host takes the socket over");
-        std::thread::yield_now();
-    }
+    let mut tickets = place.tickets();
+    let (_server, changes) = place.serve(InUse::default());
+    assert!(matches!(tickets.place, super::Place::File(_)), "it looked before there was a host");
+    assert_eq!(tickets.expire_all().unwrap().ended, ["AAAA"]);
+    assert_eq!(changes.recv_timeout(DEADLINE), Ok(Change::Table));
+}
+
+#[test]
+fn a_host_that_is_just_starting_is_waited_for() {
+    let place = place();
+    let lock = HostLock::take(&place.paths).unwrap().unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| Tickets::of_running_host(&place.paths, clock).unwrap().host().unwrap());
+        let server = ControlServer::start(lock, &place.paths, Vec::new(), clock, InUse::default(), |_| {}).unwrap();
+        assert!(waiting.join().unwrap().is_some());
+        drop(server);
+    });
+}
+
+#[test]
+fn nobody_at_the_socket_keeps_another_one_waiting() {
+    let place = place();
+    place.store().insert(&mut row("AAAA", 1)).unwrap();
+    let (_server, _changes) = place.serve(InUse::default());
+    let call = || UnixStream::connect(place.paths.control()).unwrap();
+    // Served one after the other, these would take longer than a command waits.
+    let silent: Vec<UnixStream> = (1..server::CALLERS_OF_ONE).map(|_| call()).collect();
+    assert_eq!(place.tickets().list().unwrap().len(), 1);
+    drop(silent);
 }
 
 #[test]
@@ -215,11 +254,33 @@ fn nonsense_and_floods_do_not_stop_the_host() {
 }
 
 #[test]
-fn r054_only_the_owner_and_the_administrator_may_ask() {
-    assert!(may_control(1000, 1000));
-    assert!(may_control(0, 1000));
-    assert!(!may_control(1001, 1000));
-    assert!(!may_control(1000, 0));
+fn s061_r053_in_the_table_of_the_machine_each_user_sees_and_ends_what_is_theirs() {
+    let place = place();
+    let mut store = place.store();
+    for (name, seed, owner) in [("AAAA", 1, 4711), ("BBBB", 2, 4712), ("CCCC", 3, 4712)] {
+        store.insert(&mut TicketRow { owner, ..row(name, seed) }).unwrap();
+    }
+    let in_use = InUse::default();
+    let mut ask = |by, request: Request| {
+        server::answer(&mut store, &request, &server::Asked { by, now: clock(), in_use: &in_use }).unwrap()
+    };
+    let kim = LocalUser::somebody(4712);
+    let names = |reply| match reply {
+        Reply::Tickets { tickets } => tickets.into_iter().map(|ticket| ticket.ticket).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(names(ask(kim, Request::List)), ["BBBB", "CCCC"]);
+    assert!(names(ask(kim, Request::Show { ticket: "AAAA".to_owned() })).is_empty());
+    for foreign in ["AAAA", "ZZZZ"] {
+        let refused = ask(kim, Request::Expire { tickets: vec![foreign.to_owned()] });
+        assert!(matches!(refused, Reply::Failed { .. }), "there or not: {refused:?}");
+    }
+    let ended = ask(kim, Request::Expire { tickets: vec!["BBBB".to_owned()] });
+    assert!(matches!(ended, Reply::Ended(Ended { ended, .. }) if ended == ["BBBB"]));
+    let ended = ask(kim, Request::ExpireAll);
+    assert!(matches!(ended, Reply::Ended(Ended { ended, .. }) if ended == ["CCCC"]));
+    let ended = ask(LocalUser::administrator(), Request::ExpireAll);
+    assert!(matches!(ended, Reply::Ended(Ended { ended, .. }) if ended == ["AAAA"]));
 }
 
 /// The other user of the next test; by itself it shows nothing.
