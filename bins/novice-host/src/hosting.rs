@@ -16,6 +16,7 @@ use ra_novice::helpers::Helpers;
 use ra_novice::host::{Host, HostEnd, HostHandle, HostOptions, SharedDesktop, WhenStopped};
 use ra_novice::identity::{Identity, Renewal, ServerTls};
 use ra_novice::listen::Port;
+use ra_novice::mappings::MappingKeeper;
 use ra_novice::policy::{EffectivePolicy, PolicyWatch};
 use ra_novice::settings::Paths;
 use ra_novice::store::Store;
@@ -26,6 +27,7 @@ use crate::cli;
 use crate::failure::Failure;
 use crate::port_holder;
 use crate::prompt::TerminalPrompt;
+use crate::reach;
 use crate::tell::{self, Teller};
 use crate::terminal::{Key, Look, Terminal};
 
@@ -231,6 +233,8 @@ impl Hosting {
             }),
             in_use,
             audit: Audit::of(&paths),
+            mappings: MappingKeeper::start(&paths, reach::gateways(), crate::now)
+                .map_err(|error| Failure::chain(&error))?,
         });
         let (told, all_told) = channel::<()>();
         let telling = teller.clone();

@@ -12,6 +12,7 @@ use ra_novice::host::WhenStopped;
 use ra_novice::identity::Identity;
 use ra_novice::invite::{Invited, PasswordWish, Wish, create};
 use ra_novice::listen::Port;
+use ra_novice::mappings::Reached;
 use ra_novice::policy::EffectivePolicy;
 use ra_novice::settings::{self, Paths};
 use ra_novice::store::{Store, TicketKind};
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 use crate::cli;
 use crate::failure::Failure;
 use crate::hosting::{self, Hosting, Seated};
+use crate::reach;
 use crate::tell::Teller;
 use crate::words;
 
@@ -67,13 +69,18 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
     }
     let mut store = Store::open(&paths.store())?;
     let identity = hosting::identity(&paths, &mut store)?;
-    let endpoints = reachable_at(options, waits.addresses(options))?;
+    let listening = waits.addresses(options);
+    // Whoever says where this computer can be reached knows its gateways better than we do.
+    let asked = options.advertise.is_empty().then(|| reach::ask_gateways(&paths, &listening, length));
+    let reached = asked.unwrap_or_default();
+    let endpoints = reachable_at(options, &listening, &reached)?;
     let wish = Wish {
         name: options.name.clone().or_else(settings::profile_name).unwrap_or_else(|| "Somebody".to_owned()),
         password,
         kind,
         length,
         endpoints,
+        mappings: reached.mappings.clone(),
         view_only: options.view_only,
         helper,
         file: options.save.clone(),
@@ -83,7 +90,8 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
         return Err(Failure::other("there is no terminal to show the new password on")
             .advice("Give one with --password-file or --password-fd."));
     }
-    let invited = create(&identity, &mut store, allowed, wish, crate::now())?;
+    let invited = create(&identity, &mut store, allowed, wish, crate::now())
+        .inspect_err(|_| reach::give_back(&paths, &reached))?;
 
     if let Waits::Here(seated) = waits {
         return host(*seated, &identity, store, paths, &invited, generated, teller);
@@ -199,12 +207,16 @@ fn host(
 }
 
 /// Where the invitation says that this computer is.
-fn reachable_at(options: &cli::Invite, listening: Vec<std::net::SocketAddr>) -> Result<Vec<Endpoint>, Failure> {
+fn reachable_at(
+    options: &cli::Invite,
+    listening: &[std::net::SocketAddr],
+    reached: &Reached,
+) -> Result<Vec<Endpoint>, Failure> {
     if !options.advertise.is_empty() {
         return Ok(options.advertise.clone());
     }
     let around = Surroundings::look().map_err(|error| Failure::chain(&error))?;
-    let endpoints = endpoints::gather(&listening, &around);
+    let endpoints = endpoints::gather(listening, &reached.external, &around);
     if endpoints.is_empty() {
         return Err(Failure::other("this computer is in no network, so nobody could reach it")
             .advice("Connect it to one, or say with --advertise HOST:PORT where it can be reached."));

@@ -15,6 +15,7 @@ mod log;
 mod policy;
 mod port_holder;
 mod prompt;
+mod reach;
 mod switches;
 mod tell;
 mod terminal;

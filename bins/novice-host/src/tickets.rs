@@ -9,17 +9,15 @@ use serde_json::json;
 
 use crate::cli;
 use crate::failure::Failure;
+use crate::reach;
 use crate::tell::Teller;
 use crate::words;
 
 /// Lists, shows or ends tickets.
 pub(crate) fn run(of: &cli::OfWhichTickets, teller: &Teller) -> Result<(), Failure> {
     let cli::OfWhichTickets { machine, what } = of;
-    let mut tickets = if *machine {
-        Tickets::of_the_machine(crate::now)?
-    } else {
-        Tickets::open(&Paths::from_environment()?, crate::now)?
-    };
+    let paths = if *machine { Paths::of_the_machine() } else { Paths::from_environment()? };
+    let mut tickets = if *machine { Tickets::of_the_machine(crate::now)? } else { Tickets::open(&paths, crate::now)? };
     match what {
         cli::Tickets::List => {
             let all = tickets.list()?;
@@ -38,6 +36,10 @@ pub(crate) fn run(of: &cli::OfWhichTickets, teller: &Teller) -> Result<(), Failu
             } else {
                 tickets.expire(&ids.iter().map(|id| parse(id)).collect::<Result<Vec<_>, _>>()?)?
             };
+            // A host that runs does it by itself.
+            if tickets.host()?.is_none() {
+                reach::settle(&paths);
+            }
             for ticket in &outcome.ended {
                 teller.event("ticket_ended", json!({ "ticket": ticket, "cause": "ended" }));
                 teller.say(&format!("{ticket} has ended. Whoever holds that invitation is refused from now on."));

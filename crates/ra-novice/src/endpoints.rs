@@ -32,8 +32,10 @@ impl Surroundings {
     }
 }
 
-/// What an invitation lists for a host that listens on `listeners`, at most [`MAX_LISTENERS`].
+/// What an invitation lists for a host that listens on `listeners` and that gateways send to from `external`, at most
+/// [`MAX_LISTENERS`].
 ///
+/// What gateways gave comes first: an expert elsewhere reaches nothing else, and one nearby loses little by trying it.
 /// A listener on one address is listed with that address (also on loopback: who asks for it gets it); one on all
 /// addresses with everything that `around` knows but loopback and link-local, best first: public IPv4, the full host
 /// name, private IPv4, IPv6, and the short host name last, since it means something on this network only. With
@@ -41,8 +43,10 @@ impl Surroundings {
 ///
 /// Source: R5, R8; invitation-file.md 4.1, 6.5.
 #[must_use]
-pub fn gather(listeners: &[SocketAddr], around: &Surroundings) -> Vec<Endpoint> {
-    let mut all: Vec<(Rank, Endpoint)> = Vec::new();
+pub fn gather(listeners: &[SocketAddr], external: &[SocketAddr], around: &Surroundings) -> Vec<Endpoint> {
+    let outside =
+        |at: &SocketAddr| (Rank::External, Endpoint { host: host_of(at.ip().to_canonical()), port: at.port() });
+    let mut all: Vec<(Rank, Endpoint)> = external.iter().map(outside).collect();
     for listener in listeners {
         let mut list = |rank, host| all.push((rank, Endpoint { host, port: listener.port() }));
         let one = listener.ip().to_canonical();
@@ -80,6 +84,8 @@ pub fn computer_name() -> String {
 /// How early an endpoint stands in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
+    /// At a gateway.
+    External,
     PublicIpv4,
     FullName,
     PrivateIpv4,
@@ -198,7 +204,7 @@ mod tests {
             ],
         );
         assert_eq!(
-            texts(&gather(&everywhere(), &here)),
+            texts(&gather(&everywhere(), &[], &here)),
             [
                 "198.51.100.23:3389",
                 "novice.example.test:3389",
@@ -211,8 +217,21 @@ mod tests {
     }
 
     #[test]
+    fn s017_s086_r008_the_addresses_of_gateways_come_first_then_the_name_then_private_ones() {
+        let external = ["11.0.0.1:50000".parse().unwrap(), "11.0.0.2:60000".parse().unwrap()];
+        let mut here = around("novice.example.test", &["192.168.100.5", "10.0.0.5"]);
+        here.preferred = vec!["192.168.100.5".parse().unwrap()];
+        assert_eq!(
+            texts(&gather(&everywhere(), &external, &here)),
+            ["11.0.0.1:50000", "11.0.0.2:60000", "novice.example.test:3389", "192.168.100.5:3389", "10.0.0.5:3389"]
+        );
+        let many: Vec<SocketAddr> = (0..40).map(|port| ([11, 0, 0, 1], 50_000 + port).into()).collect();
+        assert_eq!(gather(&everywhere(), &many, &here).len(), 16);
+    }
+
+    #[test]
     fn a_short_name_comes_last() {
-        let endpoints = gather(&everywhere(), &around("novice", &["192.168.100.5"]));
+        let endpoints = gather(&everywhere(), &[], &around("novice", &["192.168.100.5"]));
         assert_eq!(texts(&endpoints), ["192.168.100.5:3389", "novice:3389"]);
     }
 
@@ -220,20 +239,20 @@ mod tests {
     fn the_address_of_the_default_route_leads_its_like() {
         let mut here = around("", &["172.17.0.1", "192.168.100.5", "203.0.113.9"]);
         here.preferred = vec!["192.168.100.5".parse().unwrap()];
-        let endpoints = gather(&everywhere(), &here);
+        let endpoints = gather(&everywhere(), &[], &here);
         assert_eq!(texts(&endpoints), ["203.0.113.9:3389", "192.168.100.5:3389", "172.17.0.1:3389"]);
     }
 
     #[test]
     fn something_is_long_enough_for_an_older_freerdp() {
-        let endpoints = gather(&everywhere(), &around("pc", &["10.0.0.5"]));
+        let endpoints = gather(&everywhere(), &[], &around("pc", &["10.0.0.5"]));
         assert_eq!(texts(&endpoints), ["10.0.0.5:3389", "pc:3389", "pc.local:3389"]);
     }
 
     #[test]
     fn an_ipv4_listener_lists_no_ipv6() {
         let listeners = ["0.0.0.0:4000".parse().unwrap()];
-        let endpoints = gather(&listeners, &around("localhost", &["192.168.100.5", "2001:db8::5"]));
+        let endpoints = gather(&listeners, &[], &around("localhost", &["192.168.100.5", "2001:db8::5"]));
         assert_eq!(texts(&endpoints), ["192.168.100.5:4000"]);
     }
 
@@ -241,13 +260,13 @@ mod tests {
     fn a_listener_on_one_address_lists_that_one() {
         let here = around("novice.example.test", &["192.168.100.5", "10.0.0.5"]);
         let listeners = ["127.0.0.1:4000".parse().unwrap(), "[::ffff:10.0.0.5]:4001".parse().unwrap()];
-        assert_eq!(texts(&gather(&listeners, &here)), ["127.0.0.1:4000", "10.0.0.5:4001"]);
+        assert_eq!(texts(&gather(&listeners, &[], &here)), ["127.0.0.1:4000", "10.0.0.5:4001"]);
     }
 
     #[test]
     fn two_listeners_double_the_list_and_nothing_is_listed_twice() {
         let listeners = ["0.0.0.0:4000".parse().unwrap(), "[::]:4000".parse().unwrap(), "[::]:4001".parse().unwrap()];
-        let endpoints = gather(&listeners, &around("localhost", &["192.168.100.5", "192.168.100.5"]));
+        let endpoints = gather(&listeners, &[], &around("localhost", &["192.168.100.5", "192.168.100.5"]));
         assert_eq!(texts(&endpoints), ["192.168.100.5:4000", "192.168.100.5:4001"]);
     }
 
@@ -255,7 +274,7 @@ mod tests {
     fn at_most_sixteen_are_listed() {
         let many: Vec<String> = (0..40).map(|i| format!("192.168.100.{i}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert_eq!(gather(&everywhere(), &around("localhost", &many)).len(), 16);
+        assert_eq!(gather(&everywhere(), &[], &around("localhost", &many)).len(), 16);
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::hands::Hands;
 use crate::helpers::Helpers;
 use crate::identity::ServerTls;
 use crate::listen::{self, Port, Standing};
+use crate::mappings::MappingKeeper;
 use crate::prompt::{Prompt, Status};
 use crate::screen::Screen;
 use crate::store::{Store, StoreError};
@@ -58,6 +59,8 @@ pub struct HostOptions {
     pub in_use: InUse,
     /// Takes what the administrator should know, and what nobody else is told.
     pub audit: Audit,
+    /// Looks after the mappings of the tickets at gateways.
+    pub mappings: MappingKeeper,
 }
 
 /// A desktop that was opened for sharing: nothing of it is seen or touched before a consent.
@@ -244,6 +247,7 @@ impl Host {
             report: options.report,
             in_use: options.in_use,
             audit: options.audit,
+            mappings: options.mappings,
             door: RefCell::new(Door::default()),
             seat: RefCell::new(Some(seat)),
             current: RefCell::new(None),
@@ -290,6 +294,7 @@ pub(crate) struct Shared {
     report: Box<dyn Fn(HostEvent)>,
     in_use: InUse,
     audit: Audit,
+    mappings: MappingKeeper,
     pub(crate) door: RefCell<Door>,
     seat: RefCell<Option<Seat>>,
     current: RefCell<Option<Current>>,
@@ -360,6 +365,9 @@ impl Shared {
 
     /// Reports tickets that have ended, and ends the session of one that was ended early (R48, R49).
     pub(crate) fn report_gone(&self, gone: Vec<Gone>) {
+        if !gone.is_empty() {
+            self.mappings.wake();
+        }
         for (ticket, cause) in gone {
             if let (crate::event::TicketEndCause::Ended(_), Some(current)) = (cause, &*self.current.borrow())
                 && matches!(&current.standing, Standing::Ticket(found) if found.id == ticket)
@@ -431,7 +439,11 @@ impl Shared {
                         return HostEnd::DesktopLost;
                     }
                     Some(Command::Local(event)) => self.tell_current(event),
-                    Some(Command::Changed(Change::Table)) => self.refresh(),
+                    Some(Command::Changed(Change::Table)) => {
+                        // Also those of tickets that this host does not serve.
+                        self.mappings.wake();
+                        self.refresh();
+                    }
                     Some(Command::Changed(Change::HostToo(ticket))) => self.serve_too(ticket),
                     Some(Command::PolicyChanged) => self.narrow(),
                     Some(Command::Stop) | None => return HostEnd::Stopped,

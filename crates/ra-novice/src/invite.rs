@@ -15,7 +15,7 @@ use ra_ticket::{
 
 use crate::durable::Pending;
 use crate::identity::Identity;
-use crate::store::{Store, StoreError, TicketKind, TicketRow};
+use crate::store::{MappingKey, Store, StoreError, TicketKind, TicketRow};
 
 /// What the novice decided about an invitation.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub struct Wish {
     pub length: Duration,
     /// Where the novice can be reached, best first.
     pub endpoints: Vec<Endpoint>,
+    /// The mappings at gateways that some of these stand for (R61).
+    pub mappings: Vec<MappingKey>,
     /// True when the novice will not be asked for control.
     pub view_only: bool,
     /// The official helper that it is for, where it is for one (S105).
@@ -145,7 +147,7 @@ pub fn create(
     // at worst a ticket that nobody holds an invitation for, never an invitation without a ticket.
     let pending = Pending::write(&file, ".invitation-", &invitation.to_bytes());
     let pending = pending.map_err(|source| InviteError::file(&file, source))?;
-    store.insert(&mut row)?;
+    store.insert_mapped(&mut row, &wish.mappings)?;
     if let Err(source) = pending.commit() {
         store.remove(&row.id, now)?;
         return Err(InviteError::file(&file, source));

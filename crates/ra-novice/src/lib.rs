@@ -16,6 +16,7 @@
 //! ```no_run
 //! # async fn run(prompt: Box<dyn ra_novice::prompt::Prompt>) -> Result<(), Box<dyn std::error::Error>> {
 //! use ra_novice::book::Scope;
+//! use ra_novice::mappings::MappingKeeper;
 //! use ra_novice::{control::InUse, host, identity, listen::Port, policy, settings, store::Store};
 //!
 //! fn clock() -> ra_session::UnixTime {
@@ -31,6 +32,7 @@
 //!     store: Store::open(&paths.store())?,
 //!     scope: Scope::All,
 //!     when_stopped: host::WhenStopped::KeepTickets,
+//!     mappings: MappingKeeper::start(&paths, std::sync::Arc::new(ra_nat::NoGateway), clock)?,
 //!     helpers: Box::new(ra_novice::helpers::Helpers::default),
 //!     policy: Box::new({
 //!         let paths = paths.clone();
@@ -64,6 +66,7 @@ pub mod host;
 pub mod identity;
 pub mod invite;
 pub mod listen;
+pub mod mappings;
 pub mod policy;
 #[cfg(test)]
 mod probe;

@@ -25,6 +25,9 @@ use zeroize::Zeroizing;
 use crate::durable;
 
 mod account;
+mod mappings;
+
+pub use mappings::{MappingKey, MappingRow};
 
 /// The table of tickets of one installation.
 ///
@@ -117,39 +120,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; then nothing was added.
     pub fn insert(&mut self, row: &mut TicketRow) -> Result<(), StoreError> {
-        let transaction = self.begin()?;
-        let assistant = match row.status {
-            Status::Open => Some(account::ticket_made(&transaction)?),
-            Status::Expired | Status::Ended(_) => None,
-        };
-        transaction.execute(
-            "INSERT INTO ticket (id, session_id, name, needs_password, challenge, pass_stub, start, length, kind, view_only,
-                 status, ended, file, endpoints, owner, helper, assistant)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
-            params![
-                row.id.as_str(),
-                row.session_id.expose(),
-                row.name,
-                row.needs_password,
-                row.challenge.as_ref().map(|challenge| challenge.as_slice()),
-                row.pass_stub,
-                signed(row.start.0),
-                signed(row.length),
-                row.kind.name(),
-                row.view_only,
-                row.status.name(),
-                row.ended.map(|ended| signed(ended.0)),
-                row.file.as_ref().map(|file| file.as_os_str().as_bytes()),
-                serde_json::to_string(&row.endpoints).unwrap_or_default(),
-                row.owner,
-                row.helper.as_ref().map(HelperName::as_str),
-                assistant.as_ref().map(AssistantPassword::expose),
-            ],
-        )?;
-        write_guard(&transaction, &row.id, &row.guard)?;
-        transaction.commit()?;
-        row.assistant = assistant;
-        Ok(())
+        self.insert_mapped(row, &[])
     }
 
     /// Every ticket that is remembered, the newest first, after [`Store::sweep`].
@@ -421,6 +392,7 @@ fn migrate(transaction: &Transaction<'_>) -> Result<(), StoreError> {
         (0, 0) => {
             transaction.execute_batch(SCHEMA)?;
             transaction.execute_batch(SECOND)?;
+            transaction.execute_batch(mappings::THIRD)?;
             account::create(transaction)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", FORMAT)?;
@@ -428,14 +400,53 @@ fn migrate(transaction: &Transaction<'_>) -> Result<(), StoreError> {
         }
         (APPLICATION, 1) => {
             transaction.execute_batch(SECOND)?;
+            transaction.execute_batch(mappings::THIRD)?;
             account::create(transaction)?;
             account::adopt_open_tickets(transaction)?;
+            Ok(transaction.pragma_update(None, "user_version", FORMAT)?)
+        }
+        (APPLICATION, 2) => {
+            transaction.execute_batch(mappings::THIRD)?;
             Ok(transaction.pragma_update(None, "user_version", FORMAT)?)
         }
         (APPLICATION, FORMAT) => Ok(()),
         (APPLICATION, found) if found > FORMAT => Err(StoreError::Newer { found }),
         _ => Err(StoreError::Damaged(None)),
     }
+}
+
+/// Writes a new ticket, and gives HelpAssistant's password for an open one.
+fn insert(transaction: &Transaction<'_>, row: &TicketRow) -> Result<Option<AssistantPassword>, StoreError> {
+    let assistant = match row.status {
+        Status::Open => Some(account::ticket_made(transaction)?),
+        Status::Expired | Status::Ended(_) => None,
+    };
+    transaction.execute(
+        "INSERT INTO ticket (id, session_id, name, needs_password, challenge, pass_stub, start, length, kind, view_only,
+             status, ended, file, endpoints, owner, helper, assistant)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        params![
+            row.id.as_str(),
+            row.session_id.expose(),
+            row.name,
+            row.needs_password,
+            row.challenge.as_ref().map(|challenge| challenge.as_slice()),
+            row.pass_stub,
+            signed(row.start.0),
+            signed(row.length),
+            row.kind.name(),
+            row.view_only,
+            row.status.name(),
+            row.ended.map(|ended| signed(ended.0)),
+            row.file.as_ref().map(|file| file.as_os_str().as_bytes()),
+            serde_json::to_string(&row.endpoints).unwrap_or_default(),
+            row.owner,
+            row.helper.as_ref().map(HelperName::as_str),
+            assistant.as_ref().map(AssistantPassword::expose),
+        ],
+    )?;
+    write_guard(transaction, &row.id, &row.guard)?;
+    Ok(assistant)
 }
 
 fn data_version(connection: &Connection) -> Result<i64, StoreError> {
@@ -586,7 +597,7 @@ const STATUSES: [Status; 6] = [
 ];
 /// Marks the file as ours for `file(1)` and for ourselves: "RAtk".
 const APPLICATION: i64 = 0x5241_746b;
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 /// The first format.
 const SCHEMA: &str = "
     CREATE TABLE ticket (
@@ -616,7 +627,7 @@ const SCHEMA: &str = "
         PRIMARY KEY (ticket, source)
     ) STRICT, WITHOUT ROWID;
 ";
-/// What the second one has beyond it: whose a ticket is and for whom, HelpAssistant, and the mappings of gateways.
+/// What the second one has beyond it: whose a ticket is and for whom, HelpAssistant, and a first idea of mappings.
 const SECOND: &str = "
     ALTER TABLE ticket ADD COLUMN owner INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE ticket ADD COLUMN helper TEXT;

@@ -1,0 +1,231 @@
+//! The mappings of gateways in the table: what may exist out there, and which tickets use it.
+//!
+//! A row is written before its gateway is asked and leaves after the gateway has confirmed, so that a process killed at any
+//! moment leaves a row for whatever it may have made (R62). Which tickets use it is a table of its own, since two may share
+//! one; whether those are open is read from the tickets themselves: ending the last one is all it takes to make a mapping
+//! due for removal, also where nobody runs who could remove it (R59, R61). The rules are [`ra_nat::Mapping`]'s.
+
+use ra_nat::{Ask, GatewayId, Lease, Mapping, Stage};
+use ra_session::UnixTime;
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+
+use super::{Store, StoreError, TicketRow, signed};
+
+/// Which row a mapping is. Never used a second time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MappingKey(i64);
+
+/// One mapping, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappingRow {
+    /// Which row it is.
+    pub key: MappingKey,
+    /// The mapping.
+    pub mapping: Mapping,
+    /// When the last of the open tickets that use it runs out; `None` when none does.
+    pub used_until: Option<UnixTime>,
+}
+
+impl Store {
+    /// Adds a ticket as [`Store::insert`] does, and notes the mappings that its invitation lists.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing was added.
+    pub fn insert_mapped(&mut self, row: &mut TicketRow, mappings: &[MappingKey]) -> Result<(), StoreError> {
+        let transaction = self.begin()?;
+        let assistant = super::insert(&transaction, row)?;
+        for key in mappings {
+            // One that was removed meanwhile is not brought back: the expert finds it dead and tries the next address.
+            transaction.execute(
+                "INSERT OR IGNORE INTO mapping_use (ticket, mapping)
+                     SELECT ?1, id FROM mapping WHERE id = ?2 AND stage = 'made'",
+                params![row.id.as_str(), key.0],
+            )?;
+        }
+        transaction.commit()?;
+        row.assistant = assistant;
+        Ok(())
+    }
+
+    /// Every mapping that may exist at a gateway, the oldest first, after [`Store::sweep`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn mappings(&mut self, now: UnixTime) -> Result<Vec<MappingRow>, StoreError> {
+        self.sweep(now)?;
+        let transaction = self.connection.transaction()?;
+        let mut statement = transaction.prepare_cached(&format!("{SELECT} ORDER BY id"))?;
+        let rows = statement.query_map([], |row| Ok(read(row)))?;
+        rows.map(|row| row.map_err(StoreError::from)?).collect()
+    }
+
+    /// Writes down a mapping that a gateway is about to be asked for; `None` when there are enough already.
+    pub(crate) fn add_mapping(&mut self, mapping: &Mapping) -> Result<Option<MappingKey>, StoreError> {
+        let transaction = self.begin()?;
+        let (all, here): (u32, u32) = transaction.query_row(
+            "SELECT count(*), count(*) FILTER (WHERE gateway = ?1) FROM mapping",
+            [mapping.gateway.as_str()],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        if all >= MOST_MAPPINGS || here >= MOST_AT_A_GATEWAY {
+            return Ok(None);
+        }
+        transaction.execute(
+            "INSERT INTO mapping (gateway, internal, external, external_port, lease, made, gone_by, stage, held_until)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                mapping.gateway.as_str(),
+                mapping.internal.to_string(),
+                mapping.external.to_string(),
+                mapping.external_port,
+                lease_seconds(mapping.lease),
+                signed(mapping.made.0),
+                mapping.gone_by.map(|gone| signed(gone.0)),
+                name(mapping.stage),
+                signed(mapping.held_until.0),
+            ],
+        )?;
+        let key = MappingKey(transaction.last_insert_rowid());
+        transaction.commit()?;
+        Ok(Some(key))
+    }
+
+    /// Writes down what is known of a mapping now; false when it is being removed, or is gone.
+    pub(crate) fn save_mapping(&mut self, key: MappingKey, mapping: &Mapping) -> Result<bool, StoreError> {
+        let transaction = self.begin()?;
+        // `held_until` is left alone: another process may have begun to hold it.
+        let saved = transaction.execute(
+            "UPDATE mapping SET external = ?2, external_port = ?3, lease = ?4, made = ?5, gone_by = ?6, stage = ?7
+                 WHERE id = ?1 AND stage <> 'leaving'",
+            params![
+                key.0,
+                mapping.external.to_string(),
+                mapping.external_port,
+                lease_seconds(mapping.lease),
+                signed(mapping.made.0),
+                mapping.gone_by.map(|gone| signed(gone.0)),
+                name(mapping.stage),
+            ],
+        )?;
+        transaction.commit()?;
+        Ok(saved == 1)
+    }
+
+    /// Holds a mapping that was made for a ticket that will be; false when it is being removed, or is gone.
+    pub(crate) fn hold_mapping(&mut self, key: MappingKey, until: UnixTime) -> Result<bool, StoreError> {
+        let transaction = self.begin()?;
+        let held = transaction.execute(
+            "UPDATE mapping SET held_until = ?2 WHERE id = ?1 AND stage = 'made'",
+            params![key.0, signed(until.0)],
+        )?;
+        transaction.commit()?;
+        Ok(held == 1)
+    }
+
+    /// Marks a mapping as being removed, for good; false when it is not due, since somebody uses or holds it again.
+    pub(crate) fn mapping_leaves(&mut self, key: MappingKey, now: UnixTime) -> Result<bool, StoreError> {
+        let transaction = self.begin()?;
+        let row = one(&transaction, key)?;
+        let due = row.is_some_and(|row| row.mapping.due(row.used_until, now) == ra_nat::Due::Remove);
+        if due {
+            transaction.execute("UPDATE mapping SET stage = 'leaving' WHERE id = ?1", [key.0])?;
+            transaction.commit()?;
+        }
+        Ok(due)
+    }
+
+    /// Strikes out a mapping that is at no gateway any more.
+    pub(crate) fn forget_mapping(&mut self, key: MappingKey) -> Result<(), StoreError> {
+        let transaction = self.begin()?;
+        transaction.execute("DELETE FROM mapping WHERE id = ?1", [key.0])?;
+        Ok(transaction.commit()?)
+    }
+}
+
+fn one(transaction: &Transaction<'_>, key: MappingKey) -> Result<Option<MappingRow>, StoreError> {
+    let mut statement = transaction.prepare_cached(&format!("{SELECT} WHERE id = ?1"))?;
+    statement.query_row([key.0], |row| Ok(read(row))).optional()?.transpose()
+}
+
+fn read(row: &Row<'_>) -> Result<MappingRow, StoreError> {
+    let damaged = || StoreError::Damaged(None);
+    let text = |column: &str| Ok::<_, StoreError>(row.get::<_, String>(column)?);
+    let time = |column: &str| Ok::<_, StoreError>(UnixTime(row.get::<_, i64>(column)?.cast_unsigned()));
+    let optional = |column: &str| Ok::<_, StoreError>(row.get::<_, Option<i64>>(column)?.map(i64::cast_unsigned));
+    let lease = match optional("lease")? {
+        Some(seconds) => Lease::For(std::time::Duration::from_secs(seconds)),
+        None => Lease::Permanent,
+    };
+    let ask = Ask {
+        internal: text("internal")?.parse().map_err(|_| damaged())?,
+        external_port: row.get("external_port")?,
+        lease,
+    };
+    let stage = text("stage")?;
+    Ok(MappingRow {
+        key: MappingKey(row.get("id")?),
+        mapping: Mapping {
+            gateway: GatewayId::new(&text("gateway")?).ok_or_else(damaged)?,
+            internal: ask.internal,
+            external: text("external")?.parse().map_err(|_| damaged())?,
+            external_port: ask.external_port,
+            lease,
+            made: time("made")?,
+            gone_by: optional("gone_by")?.map(UnixTime),
+            stage: STAGES.into_iter().find(|known| name(*known) == stage).ok_or_else(damaged)?,
+            held_until: time("held_until")?,
+        },
+        used_until: optional("used_until")?.map(UnixTime),
+    })
+}
+
+fn lease_seconds(lease: Lease) -> Option<i64> {
+    match lease {
+        Lease::For(lease) => Some(signed(lease.as_secs())),
+        Lease::Permanent => None,
+    }
+}
+
+const fn name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Asked => "asked",
+        Stage::Made => "made",
+        Stage::Leaving => "leaving",
+    }
+}
+
+const STAGES: [Stage; 3] = [Stage::Asked, Stage::Made, Stage::Leaving];
+
+/// At one gateway: more than one computer's listeners need, and what a gateway that never confirms a removal may collect.
+const MOST_AT_A_GATEWAY: u32 = 32;
+/// At all gateways that this computer ever met and that do not confirm. Beyond it, invitations go without an outside address.
+const MOST_MAPPINGS: u32 = 1024;
+
+const SELECT: &str = "
+    SELECT *, (SELECT max(start + length) FROM mapping_use JOIN ticket ON ticket.id = mapping_use.ticket
+        WHERE mapping_use.mapping = mapping.id AND status = 'open') AS used_until FROM mapping";
+
+/// What the third format has instead of the second's table of mappings, which nothing ever wrote to. `lease` and `gone_by` are
+/// NULL for what a gateway never forgets.
+pub(super) const THIRD: &str = "
+    DROP TABLE mapping;
+    CREATE TABLE mapping (
+        id            INTEGER PRIMARY KEY AUTOINCREMENT,
+        gateway       TEXT NOT NULL,
+        internal      TEXT NOT NULL,
+        external      TEXT NOT NULL,
+        external_port INTEGER NOT NULL,
+        lease         INTEGER,
+        made          INTEGER NOT NULL,
+        gone_by       INTEGER,
+        stage         TEXT NOT NULL,
+        held_until    INTEGER NOT NULL,
+        UNIQUE (gateway, external_port)
+    ) STRICT;
+    CREATE TABLE mapping_use (
+        ticket  TEXT NOT NULL REFERENCES ticket (id) ON DELETE CASCADE,
+        mapping INTEGER NOT NULL REFERENCES mapping (id) ON DELETE CASCADE,
+        PRIMARY KEY (ticket, mapping)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX mapping_used ON mapping_use (mapping);
+";
