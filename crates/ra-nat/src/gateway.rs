@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn s018_r006_a_gateway_sends_to_the_port_that_is_listened_on() {
+    fn r006_a_gateway_sends_to_the_port_that_is_listened_on() {
         let at = |local: &str| Gateway { id: GatewayId::new("g").unwrap(), local: local.parse().unwrap() };
         for (local, listener, internal) in [
             ("192.168.1.5", "0.0.0.0:3389", Some("192.168.1.5:3389")),

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn s017_s086_r008_the_addresses_of_gateways_come_first_then_the_name_then_private_ones() {
+    fn r008_the_addresses_of_gateways_come_first_then_the_name_then_private_ones() {
         let external = ["11.0.0.1:50000".parse().unwrap(), "11.0.0.2:60000".parse().unwrap()];
         let mut here = around("novice.example.test", &["192.168.100.5", "10.0.0.5"]);
         here.preferred = vec!["192.168.100.5".parse().unwrap()];

@@ -143,6 +143,45 @@ fn each_kind_carries_what_it_says() {
     }
 }
 
+/// From the gateways to the file and back to the gateways.
+#[test]
+fn r006_r008_r061_what_a_gateway_gave_stands_first_in_the_file_and_goes_with_the_ticket() {
+    use crate::endpoints::{Surroundings, gather};
+    use crate::mappings::{Mappings, Wanted};
+
+    let mut place = Place::new();
+    let network = ra_nat::fake::FakeGateways::new();
+    network.set_time(NOW);
+    network.install("router", "192.168.1.5", "11.0.0.1");
+    let state = place.directory.path().as_os_str().to_owned();
+    let variable = |name: &str| matches!(name, "RA_STATE_DIR" | "RA_CONFIG_DIR").then(|| state.clone());
+    let paths = crate::settings::Paths::resolve(variable, false).unwrap();
+    let mut mappings = Mappings::open(&paths, std::sync::Arc::new(network.clone())).unwrap();
+    let listeners: Vec<_> = vec!["[::]:3389".parse().unwrap()];
+    let (life, soon) = (Duration::from_secs(90), Duration::from_secs(20));
+    let wanted = Wanted { listeners: listeners.clone(), life, external_port: None };
+    let reached = mappings.reach(&wanted, NOW, soon);
+
+    let addresses = vec!["192.168.1.5".parse().unwrap()];
+    let around = Surroundings { name: "novice".to_owned(), addresses, preferred: Vec::new() };
+    let mut wish = place.wish(TicketKind::Both, PasswordWish::Generated);
+    wish.endpoints = gather(&listeners, &reached.external, &around);
+    wish.mappings.clone_from(&reached.mappings);
+    let allowed = Policy::default().may_invite().unwrap();
+    let invited = create(identity(), &mut place.store, allowed, wish, NOW).unwrap();
+
+    let mapped = network.table("router")[0].ask.external_port;
+    let listed = place.written().rc_ticket().unwrap().addresses().to_vec();
+    assert_eq!(listed[0].to_string(), format!("11.0.0.1:{mapped}"));
+    assert_eq!(listed[1].to_string(), "192.168.1.5:3389");
+    let later = NOW.after(ra_nat::HELD_FOR);
+    mappings.settle(later, soon).unwrap();
+    assert_eq!(network.table("router").len(), 1, "the ticket uses it");
+    place.store.end(&invited.ticket.id, ra_session::invitations::EndCause::Owner, later).unwrap();
+    mappings.settle(later, soon).unwrap();
+    assert!(network.table("router").is_empty());
+}
+
 #[test]
 fn r013_no_two_invitations_share_anything() {
     let mut place = Place::new();

@@ -129,7 +129,7 @@ fn only(table: &[Entry]) -> Ask {
 }
 
 #[test]
-fn s016_s017_s018_s086_r006_every_gateway_on_every_interface_is_asked_and_gives_an_address_and_a_port() {
+fn r006_every_gateway_on_every_interface_is_asked_and_gives_an_address_and_a_port() {
     let mut place = Place::new();
     place.network.install("first", "192.168.1.5", "11.0.0.1");
     place.network.install("second", "10.0.0.5", "11.0.0.2");
@@ -367,7 +367,7 @@ fn r061_the_mapping_of_another_port_stays() {
 }
 
 #[test]
-fn s059_r059_when_no_ticket_is_open_every_mapping_at_every_gateway_is_removed() {
+fn r059_when_no_ticket_is_open_every_mapping_at_every_gateway_is_removed() {
     let mut place = Place::with_gateway();
     place.network.install("second", "10.0.0.5", "11.0.0.2");
     place.network.set_fault("second", Fault::OnlyPermanent);
@@ -382,7 +382,7 @@ fn s059_r059_when_no_ticket_is_open_every_mapping_at_every_gateway_is_removed() 
 }
 
 #[test]
-fn s059_r059_with_the_last_ticket_that_runs_out_too() {
+fn r059_with_the_last_ticket_that_runs_out_too() {
     let mut place = Place::with_gateway();
     place.network.set_fault("router", Fault::OnlyPermanent);
     place.invite(Duration::from_secs(60));
@@ -574,7 +574,7 @@ fn a_silent_gateway_does_not_keep_a_keeper_from_the_others() {
 
 /// A running host, told of an end by somebody else's hand as `tickets expire` does.
 #[test]
-fn s059_r059_r061_a_running_host_removes_a_mapping_when_its_ticket_ends_and_the_rest_when_it_stops() {
+fn r059_r061_a_running_host_removes_a_mapping_when_its_ticket_ends_and_the_rest_when_it_stops() {
     use crate::control::Change;
     use crate::host::{Host, HostEnd, HostOptions, SharedDesktop, WhenStopped};
     use crate::identity::{Identity, Renewal};

@@ -229,3 +229,97 @@ pub(super) const THIRD: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX mapping_used ON mapping_use (mapping);
 ";
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::super::{APPLICATION, SCHEMA, SECOND, account, make_private};
+    use super::*;
+
+    const NOW: UnixTime = UnixTime(1_767_225_600);
+
+    fn store_in(directory: &Path) -> Store {
+        Store::open(&directory.join("tickets.sqlite3")).unwrap()
+    }
+
+    fn mapping(gateway: &str, external_port: u16) -> Mapping {
+        let lease = Lease::For(Duration::from_secs(600));
+        let ask = Ask { internal: "[2a00::5]:3389".parse().unwrap(), external_port, lease };
+        Mapping::asked(GatewayId::new(gateway).unwrap(), "11.0.0.1".parse().unwrap(), &ask, NOW)
+    }
+
+    #[test]
+    fn r062_a_mapping_survives_that_the_table_is_closed_and_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut permanent = mapping("router", 50_001);
+        permanent.will_ask(&Ask { lease: Lease::Permanent, ..permanent.ask() }, NOW);
+        permanent.confirmed(Lease::Permanent, NOW.after(Duration::from_secs(3)));
+        let written = [mapping("router", 50_000), permanent];
+        let keys = written.each_ref().map(|mapping| store_in(directory.path()).add_mapping(mapping).unwrap().unwrap());
+        let rows = store_in(directory.path()).mappings(NOW).unwrap();
+        assert_eq!(rows.iter().map(|row| row.key).collect::<Vec<_>>(), keys);
+        assert_eq!(rows.iter().map(|row| row.mapping.clone()).collect::<Vec<_>>(), written);
+        assert!(rows.iter().all(|row| row.used_until.is_none()));
+    }
+
+    #[test]
+    fn a_mapping_that_leaves_is_neither_held_nor_saved_nor_used_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = store_in(directory.path());
+        let mut one = mapping("router", 50_000);
+        let key = store.add_mapping(&one).unwrap().unwrap();
+        assert!(!store.hold_mapping(key, NOW).unwrap(), "it is not made yet");
+        one.confirmed(one.lease, NOW);
+        assert!(store.save_mapping(key, &one).unwrap());
+        assert!(!store.mapping_leaves(key, NOW).unwrap(), "it is held");
+        assert!(store.hold_mapping(key, NOW).unwrap());
+        assert!(store.mapping_leaves(key, NOW).unwrap());
+        assert!(!store.hold_mapping(key, NOW.after(Duration::from_secs(30))).unwrap());
+        assert!(!store.save_mapping(key, &one).unwrap());
+        assert_eq!(store.mappings(NOW).unwrap()[0].mapping.stage, Stage::Leaving);
+        store.forget_mapping(key).unwrap();
+        assert!(store.mappings(NOW).unwrap().is_empty());
+        assert_ne!(store.add_mapping(&one).unwrap(), Some(key), "no row gets the name of another");
+    }
+
+    #[test]
+    fn a_gateway_that_confirms_nothing_does_not_fill_the_table() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = store_in(directory.path());
+        for n in 0..MOST_AT_A_GATEWAY {
+            let port = 50_000 + u16::try_from(n).unwrap();
+            assert!(store.add_mapping(&mapping("router", port)).unwrap().is_some());
+        }
+        assert_eq!(store.add_mapping(&mapping("router", 60_000)).unwrap(), None);
+        assert!(store.add_mapping(&mapping("another", 60_000)).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_table_of_the_second_format_is_taken_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("tickets.sqlite3");
+        make_private(&file).unwrap();
+        let mut old = rusqlite::Connection::open(&file).unwrap();
+        let transaction = old.transaction().unwrap();
+        transaction.execute_batch(SCHEMA).unwrap();
+        transaction.execute_batch(SECOND).unwrap();
+        account::create(&transaction).unwrap();
+        transaction.pragma_update(None, "application_id", APPLICATION).unwrap();
+        transaction.pragma_update(None, "user_version", 2).unwrap();
+        transaction
+            .execute(
+                "INSERT INTO ticket (id, session_id, name, needs_password, start, length, kind, view_only, status, endpoints)
+                     VALUES ('AAAA', 'abc', 'Kim', 0, ?1, 3600, 'v1', 0, 'open', '[]')",
+                [signed(NOW.0)],
+            )
+            .unwrap();
+        transaction.commit().unwrap();
+        drop(old);
+        let mut store = store_in(directory.path());
+        assert_eq!(store.open_tickets(NOW).unwrap().len(), 1);
+        assert!(store.add_mapping(&mapping("router", 50_000)).unwrap().is_some());
+        assert_eq!(store_in(directory.path()).mappings(NOW).unwrap().len(), 1);
+    }
+}
