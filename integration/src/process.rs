@@ -218,6 +218,15 @@ impl Process {
         kib.map(|k| k * 1024).ok_or_else(|| Failure::new(format!("{} has no resident memory", self.name)))
     }
 
+    /// How many descriptors it has open.
+    ///
+    /// # Errors
+    /// When it has ended.
+    #[track_caller]
+    pub fn descriptors(&self) -> Result<usize, Failure> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.id()))?.count())
+    }
+
     /// All that was seen, for a message.
     #[must_use]
     pub fn report(&self) -> String {

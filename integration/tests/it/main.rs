@@ -4,6 +4,7 @@
 //! `RA_EXPERT_CONNECT`.
 
 mod audit;
+mod claimant;
 mod consent;
 mod control;
 mod files;
@@ -16,6 +17,7 @@ mod peers;
 mod policy;
 mod session;
 mod shadow;
+mod storm;
 mod strangers;
 mod terminal;
 mod tickets;

@@ -8,21 +8,21 @@ use integration::{Event, Failure, Outcome, Person, Signal, Stage};
 use crate::session::Session;
 
 /// What `tickets` prints with these words.
-fn tickets(stage: &Stage, words: &[&str]) -> Result<Vec<Event>, Failure> {
+pub(crate) fn tickets(stage: &Stage, words: &[&str]) -> Result<Vec<Event>, Failure> {
     let mut program = stage.novice().arg("tickets").args(words).start()?;
     assert_eq!(program.exit_code()?, Some(0), "{}", program.report());
     Ok(program.process().look(|seen| seen.events.clone()))
 }
 
 /// The tickets of the table with their status.
-fn table(stage: &Stage) -> Result<Vec<(String, String)>, Failure> {
+pub(crate) fn table(stage: &Stage) -> Result<Vec<(String, String)>, Failure> {
     let rows = tickets(stage, &["list"])?;
     let row = |e: &Event| Some((e.text("ticket")?.to_owned(), e.text("status")?.to_owned()));
     Ok(rows.iter().filter_map(row).collect())
 }
 
 /// Makes an invitation without hosting it: its ticket and its file.
-fn invite(stage: &Stage, file: &str, expires: &str) -> Result<(String, PathBuf), Failure> {
+pub(crate) fn invite(stage: &Stage, file: &str, expires: &str) -> Result<(String, PathBuf), Failure> {
     let save = stage.path().join(file);
     let invite = stage.novice().invites("Kim Aalbers").with("--save", &save).with("--expires", expires);
     let mut novice = invite.arg("--no-serve").start()?;
@@ -31,7 +31,8 @@ fn invite(stage: &Stage, file: &str, expires: &str) -> Result<(String, PathBuf),
     Ok((ticket, save))
 }
 
-fn serve(stage: &Stage) -> Result<Person, Failure> {
+/// Hosts every open ticket on the demo desktop.
+pub(crate) fn serve(stage: &Stage) -> Result<Person, Failure> {
     let addr = stage.addr().to_string();
     let mut novice = stage.novice().args(["serve", "--listen", &addr, "--desktop", "demo"]).start()?;
     novice.wait_event("listening")?;
