@@ -4,9 +4,9 @@
 //! from its first byte, synced, renamed over the target, and the directory synced. Whoever looks at any moment, also
 //! after a crash or on a full disk, finds the old file or the new one.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
@@ -17,22 +17,25 @@ pub(crate) struct Pending {
     temporary: PathBuf,
     target: PathBuf,
     committed: bool,
+    /// Locked for as long as its writer lives, so that [`sweep`] can tell it from what a crash left behind.
+    file: File,
 }
 
 impl Pending {
     /// Writes `bytes` beside `target`, in a file that only its owner can read.
     ///
-    /// `stem` begins the temporary file's name, so that its writer can recognise what a crash left behind.
+    /// `stem` begins the temporary file's name, so that its writer can recognise what a crash left behind; that goes
+    /// first, or it would add up.
     pub(crate) fn write(target: &Path, stem: &str, bytes: &[u8]) -> io::Result<Self> {
-        let mut random = [0_u8; 8];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let name = format!("{stem}{:016x}{SUFFIX}", u64::from_ne_bytes(random));
-        // `create_new` never follows a symbolic link and never opens what somebody else put there.
-        let temporary = directory_of(target).join(name);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(&temporary)?;
-        let pending = Self { temporary, target: target.to_owned(), committed: false };
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        let directory = directory_of(target);
+        if let Err(error) = sweep(directory, stem) {
+            // A directory may be written to and not be read.
+            tracing::debug!(%error, "what a crash may have left was not looked for");
+        }
+        let (temporary, file) = create(directory, stem)?;
+        let mut pending = Self { temporary, target: target.to_owned(), committed: false, file };
+        pending.file.write_all(bytes)?;
+        pending.file.sync_all()?;
         Ok(pending)
     }
 
@@ -59,15 +62,49 @@ impl Drop for Pending {
     }
 }
 
-/// Removes what a crash of an earlier writer with the same `stem` left in `directory`; the caller holds its lock.
+/// Removes what a crash of an earlier writer with the same `stem` left in `directory`; what is being written now stays,
+/// and so does what cannot be opened.
 pub(crate) fn sweep(directory: &Path, stem: &str) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         if entry.file_name().to_str().is_some_and(|name| name.starts_with(stem) && name.ends_with(SUFFIX)) {
-            fs::remove_file(entry.path())?;
+            remove_unless_locked(&entry.path())?;
         }
     }
     Ok(())
+}
+
+fn remove_unless_locked(path: &Path) -> io::Result<()> {
+    // In a directory for all, anything may bear such a name; whatever it is, it is not waited for.
+    let careful = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let Ok(file) = OpenOptions::new().read(true).custom_flags(careful.bits().cast_signed()).open(path) else {
+        return Ok(());
+    };
+    if !file.metadata()?.is_file() || file.try_lock().is_err() {
+        return Ok(());
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A new file of a random name, locked.
+fn create(directory: &Path, stem: &str) -> io::Result<(PathBuf, File)> {
+    loop {
+        let mut random = [0_u8; 8];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let path = directory.join(format!("{stem}{:016x}{SUFFIX}", u64::from_ne_bytes(random)));
+        // `create_new` never follows a symbolic link and never opens what somebody else put there.
+        let file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(&path)?;
+        match file.try_lock() {
+            // Somebody swept between the two calls: the file is gone, or will be at once.
+            Err(TryLockError::WouldBlock) => {}
+            Ok(()) if file.metadata()?.nlink() == 0 => {}
+            // Where a file system knows no locks nobody sweeps either.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok((path, file)),
+        }
+    }
 }
 
 /// Opens (and makes, if need be) a file that serves as a lock between processes; it ends with the returned file, also
@@ -133,6 +170,21 @@ mod tests {
         let mut left: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, [".host-0123", ".other-0123.part"]);
+    }
+
+    #[test]
+    fn the_next_writer_removes_what_a_crash_left_and_nothing_that_is_being_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let (target, leftover) = (directory.path().join("invitation"), directory.path().join(".new-0123.part"));
+        fs::write(&leftover, "of a crash").unwrap();
+        let first = Pending::write(&target, ".new-", b"first").unwrap();
+        assert!(!leftover.exists());
+        let second = Pending::write(&target, ".new-", b"second").unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+        first.commit().unwrap();
+        second.commit().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"second");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]
