@@ -300,13 +300,15 @@ impl Driver<'_> {
         self.shared.stand_up(seat);
     }
 
+    /// Counts a no, and tells of it only when that is on disk: a crash must not give a question back.
     fn count_refusal(&self, cause: RefusedCause, how: Refusal) {
-        self.refuse(cause);
         let now = self.shared.now();
         let found = match &self.standing {
             Standing::Ticket(found) => found,
             Standing::Offer(helper) => {
-                if self.shared.offers.borrow_mut().refused(helper.key, how, now) {
+                let last = self.shared.offers.borrow_mut().refused(helper.key, how, now);
+                self.refuse(cause);
+                if last {
                     tracing::warn!(
                         helper = helper.called(),
                         "refused three times: nobody is asked about this helper again"
@@ -316,6 +318,7 @@ impl Driver<'_> {
             }
         };
         let counted = self.shared.book.borrow_mut().refused(&found.id, now);
+        self.refuse(cause);
         match counted {
             Ok(gone) => self.shared.report_gone(gone.into_iter().collect()),
             Err(error) => tracing::error!(%error, "a refusal could not be counted"),
