@@ -66,6 +66,10 @@ mutants *packages:
 bench *options:
     cargo xtask bench {{options}}
 
+# Play the storms of refusals and kills, write their figures to docs/generated
+figures *which:
+    cargo xtask figures {{which}}
+
 # Run the novice's program
 novice *options:
     cargo run -p novice-host -- {{options}}

@@ -7,6 +7,7 @@ mod audit;
 mod claimant;
 mod consent;
 mod control;
+mod crashes;
 mod files;
 mod invitations;
 mod main_job;

@@ -5,6 +5,7 @@
 mod bench;
 mod checks;
 mod demo;
+mod figures;
 mod ground;
 mod install;
 mod mutants;
@@ -34,6 +35,8 @@ enum Verb {
     Test,
     /// Measures the release programs with the bench (`RA_BENCH`, else the folder beside the project)
     Bench(bench::Options),
+    /// Plays the storms of refusals and kills, and writes their figures to `docs/generated`
+    Figures(figures::Options),
     /// Which behaviours of the seeds have a test, a page, or nothing yet
     Trace(trace::Options),
     /// Plants bugs and sees whether the tests notice (needs cargo-mutants)
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Verb::Demo(options) => demo::run(&options),
         Verb::Test => test::run(),
         Verb::Bench(options) => bench::run(&options),
+        Verb::Figures(options) => figures::run(&options),
         Verb::Trace(options) => trace::run(&options),
         Verb::Mutants(options) => mutants::run(&options),
         Verb::Fmt => checks::formatting(),
