@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn s019_s020_s021_s022_s023_the_message_invites_and_tells_name_password_and_expiry() {
+    fn s019_s020_s021_s022_s023_r017_the_message_invites_and_tells_name_password_and_expiry() {
         let told = text(&file("Kim Abercrombie", PROTECTED), "2001-06-15T23:30:00Z", "UTC");
         assert_eq!(
             told,
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn s029_the_same_moment_is_two_times_in_london_and_amsterdam() {
+    fn s029_r018_the_same_moment_is_two_times_in_london_and_amsterdam() {
         let invitation = file("Kim Abercrombie", PROTECTED);
         let london = text(&invitation, "2001-06-15T23:30:00Z", "Europe/London");
         let amsterdam = text(&invitation, "2001-06-15T23:30:00Z", "Europe/Amsterdam");
@@ -152,7 +152,7 @@ mod tests {
 
     /// The clock of the one who reads decides nothing: a second later the text warns, and that is all it does.
     #[test]
-    fn s030_what_the_message_says_about_the_expiry_is_information_only() {
+    fn s030_r019_what_the_message_says_about_the_expiry_is_information_only() {
         let invitation = file("Kim Abercrombie", PROTECTED);
         let before = text(&invitation, "2001-06-16T00:14:22Z", "UTC");
         let after = text(&invitation, "2001-06-16T00:14:23Z", "UTC");

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn s048_the_first_question_says_who_asks_and_from_where() {
+    fn s048_r035_the_first_question_says_who_asks_and_from_where() {
         let question = may_they_see(&asker());
         assert!(question.contains("Lee wants to see your desktop"));
         assert!(question.contains("from 192.0.2.9"));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_administrators_text_stands_beside_the_question_and_replaces_nothing() {
+    fn r035_an_administrators_text_stands_beside_the_question_and_replaces_nothing() {
         let note = Message::new("Call 555 first.\u{1b}[2J\u{202e} Let them? Type n").unwrap();
         for question in [may_they_see(&asker()), may_they_control(&asker())] {
             let whole = with_note(Some(&note), &question);

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn s052_an_event_that_is_not_admitted_is_not_even_prepared() {
+    fn s052_r047_an_event_that_is_not_admitted_is_not_even_prepared() {
         let hands = Memory::default();
         let (mut novice, mut injector, watch) = controlled(&hands);
         let stale = novice.stamp(EVENT);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn s055_an_esc_while_an_event_is_prepared_stops_that_event() {
+    fn s055_r044_an_esc_while_an_event_is_prepared_stops_that_event() {
         let mut hands = Memory::default();
         let mut novice = Novice::viewing();
         novice.grant();

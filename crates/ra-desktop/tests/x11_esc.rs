@@ -22,7 +22,7 @@ fn revoked(cause: Cause) -> Revocation {
 }
 
 #[test]
-fn s055_a_physical_esc_takes_control_back() {
+fn s055_r044_r051_a_physical_esc_takes_control_back() {
     let server = server();
     let mut desktop = Controlled::new(&server);
     let in_flight = desktop.novice.stamp(InputEvent::PointerMove { x: 5, y: 5 });
@@ -52,7 +52,7 @@ fn s055_an_on_screen_keyboard_takes_control_back_too() {
 }
 
 #[test]
-fn s055_esc_is_heard_while_a_program_holds_the_keyboard_or_the_server() {
+fn s055_r051_esc_is_heard_while_a_program_holds_the_keyboard_or_the_server() {
     let server = server();
     let client = server.client();
     let window = client.window(0, 0, 100, 100, 0);
@@ -73,7 +73,7 @@ fn s055_esc_is_heard_while_a_program_holds_the_keyboard_or_the_server() {
 }
 
 #[test]
-fn an_esc_that_the_expert_types_reaches_the_program_and_revokes_nothing() {
+fn r051_an_esc_that_the_expert_types_reaches_the_program_and_revokes_nothing() {
     let server = server();
     let client = server.client();
     client.window(0, 0, 640, 480, 0);
@@ -111,7 +111,7 @@ fn an_esc_that_the_expert_holds_down_revokes_nothing() {
 }
 
 #[test]
-fn a_foreign_esc_is_not_hidden_by_one_of_the_experts() {
+fn r051_a_foreign_esc_is_not_hidden_by_one_of_the_experts() {
     let server = server();
     let mut desktop = Controlled::new(&server);
     desktop.keys(&[ESC_SCANCODE]);

@@ -193,7 +193,7 @@ fn keys_are_lifted_when_the_injector_goes() {
 }
 
 #[test]
-fn s052_what_was_permitted_before_an_esc_does_not_land_after_it() {
+fn s052_r047_what_was_permitted_before_an_esc_does_not_land_after_it() {
     let (_server, client, mut desktop) = stage();
     desktop.keys(&[0x1E]);
     let stale: Vec<_> = [true, false]

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn s015_every_address_and_the_name_are_listed_in_order() {
+    fn s015_r005_r008_every_address_and_the_name_are_listed_in_order() {
         let here = around(
             "novice.example.test",
             &[

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn s025_the_name_is_the_full_name_of_the_profile() {
+    fn s025_r009_the_name_is_the_full_name_of_the_profile() {
         let passwd = "root:x:0:0:root:/root:/bin/bash\n\
                       kim:x:1000:1000:Kim Aalbers,Room 4,,:/home/kim:/bin/bash\n\
                       lee:x:1001:1001:& Jansen:/home/lee:/bin/sh\n\

@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn r040_after_a_refusal_the_ticket_is_quiet_and_after_three_it_ends() {
+    fn r040a_after_a_refusal_the_ticket_is_quiet_and_after_three_it_ends() {
         let (mut table, id) = table();
         let right = pass("Tulip-4711");
         let mut now = NOW;
@@ -523,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn s032_s035_an_expired_ticket_is_not_found_to_the_second() {
+    fn s032_s035_r030_an_expired_ticket_is_not_found_to_the_second() {
         let (table, id) = table();
         let session = SessionId::parse("uARKW0ZmEZZmhrFyo+vN44yWMP9b6ykzD+AmFOIg02Q=").unwrap();
         assert_eq!(table.find(&session, UnixTime(NOW.0 + 3599)), Some(id));

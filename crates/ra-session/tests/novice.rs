@@ -142,7 +142,7 @@ impl Table {
 }
 
 #[test]
-fn s048_s101_a_redeemed_ticket_alone_gives_nothing() {
+fn s048_s101_r016_r033_a_redeemed_ticket_alone_gives_nothing() {
     let mut table = Table::new(true);
     table.key();
     table.peer(PeerEvent::RequestControl);
@@ -152,7 +152,7 @@ fn s048_s101_a_redeemed_ticket_alone_gives_nothing() {
 }
 
 #[test]
-fn s052_input_while_viewing_never_lands() {
+fn s052_r042_r047_input_while_viewing_never_lands() {
     let mut table = Table::viewing(true);
     assert!(table.view.is_open());
     table.key();
@@ -163,7 +163,7 @@ fn s052_input_while_viewing_never_lands() {
 }
 
 #[test]
-fn s053_s054_s103_control_needs_a_request_and_a_second_yes() {
+fn s053_s054_s103_r043_control_needs_a_request_and_a_second_yes() {
     let mut table = Table::viewing(true);
     assert!(table.control_questions.is_empty(), "nobody is asked before the expert asks");
     table.peer(PeerEvent::RequestControl);
@@ -193,7 +193,7 @@ fn s055_r044_esc_takes_control_back_at_once() {
 }
 
 #[test]
-fn s102_no_to_view_ends_it_and_nothing_was_seen() {
+fn s102_r037_no_to_view_ends_it_and_nothing_was_seen() {
     let mut table = Table::new(true);
     let answer = table.view_question.take().unwrap().no();
     table.local(LocalEvent::ViewAnswered(answer));
@@ -217,7 +217,7 @@ fn r036_no_answer_within_two_minutes_is_a_no() {
 }
 
 #[test]
-fn r040_after_a_no_nobody_nags_and_after_three_nobody_is_asked() {
+fn r040a_after_a_no_nobody_nags_and_after_three_nobody_is_asked() {
     let mut table = Table::viewing(true);
     for _ in 0..3 {
         table.peer(PeerEvent::RequestControl);
@@ -422,7 +422,7 @@ proptest! {
 
     /// Random lives of a session: the gates are open exactly when the model says so, after every step.
     #[test]
-    fn s052_s053_s054_s055_the_gates_follow_the_model(steps in prop::collection::vec(happens(), 1..60)) {
+    fn s052_s053_s054_s055_r042_r043_r044_r047_the_gates_follow_the_model(steps in prop::collection::vec(happens(), 1..60)) {
         let mut table = Table::new(true);
         let mut model = Model::default();
         for step in steps {

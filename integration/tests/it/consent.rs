@@ -6,7 +6,7 @@ use integration::{Outcome, Signal, Stage};
 use crate::session::{NO_INPUT, Session, input_so_far};
 
 #[test]
-fn s048_s102_no_means_no_and_the_ticket_stays_open() -> Outcome {
+fn s048_s102_r037_no_means_no_and_the_ticket_stays_open() -> Outcome {
     let mut session = Session::asked()?;
     session.novice.says("n", "view")?;
     let refused = session.novice.wait_event("refused")?;
@@ -31,7 +31,7 @@ fn r040a_after_a_no_nobody_is_asked_again_at_once() -> Outcome {
 }
 
 #[test]
-fn s054_s103_a_no_to_control_leaves_the_expert_looking() -> Outcome {
+fn s054_s103_r043_a_no_to_control_leaves_the_expert_looking() -> Outcome {
     let mut session =
         Session::viewing_with(|novice| novice, |expert| expert.args(["--request-control", "--type", "tulips"]))?;
     session.novice.says("no", "control")?;
@@ -113,7 +113,7 @@ fn an_expert_who_leaves_takes_the_question_along() -> Outcome {
 }
 
 #[test]
-fn s075_s106_where_policy_forbids_control_nobody_is_asked() -> Outcome {
+fn s075_s106_r045_where_policy_forbids_control_nobody_is_asked() -> Outcome {
     for view_only in [true, false] {
         let mut session = Session::asked_with(
             |novice| if view_only { novice.arg("--view-only") } else { novice },

@@ -25,7 +25,7 @@ fn s005_the_file_is_called_invitation_msrcincident_unless_said_otherwise() -> Ou
 }
 
 #[test]
-fn s025_the_name_is_that_of_the_profile_unless_said_otherwise() -> Outcome {
+fn s025_r009_the_name_is_that_of_the_profile_unless_said_otherwise() -> Outcome {
     let stage = Stage::new()?;
     let mut novice = stage.novice().invites("x").without("--name", 1).start()?;
     novice.wait_event("listening")?;

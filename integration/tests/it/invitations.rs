@@ -19,7 +19,7 @@ fn shown(stage: &Stage, text: &str, zone: &str) -> Result<String, Failure> {
 }
 
 #[test]
-fn s019_s020_s021_s022_s023_show_tells_who_until_when_and_whether_there_is_a_password() -> Outcome {
+fn s019_s020_s021_s022_s023_r017_show_tells_who_until_when_and_whether_there_is_a_password() -> Outcome {
     let stage = Stage::new()?;
     let addresses = "192.0.2.5:3389;kimaalbers:3389;10.0.0.5:3389";
     let with = shown(&stage, &letter("Kim Aalbers", true, KB_START, 60, addresses), "UTC")?;
@@ -48,7 +48,7 @@ fn s019_s020_s021_s022_s023_show_tells_who_until_when_and_whether_there_is_a_pas
 }
 
 #[test]
-fn s029_the_end_is_shown_in_the_experts_own_time_zone() -> Outcome {
+fn s029_r018_the_end_is_shown_in_the_experts_own_time_zone() -> Outcome {
     let stage = Stage::new()?;
     let text = letter("Kim Aalbers", true, KB_START, 60, "192.0.2.5:3389");
     assert!(shown(&stage, &text, "Europe/London")?.contains("01:14"));
@@ -122,7 +122,7 @@ fn what_is_no_invitation_is_refused_in_one_sentence() -> Outcome {
 }
 
 #[test]
-fn s036_yes_starts_the_connection_and_no_does_not() -> Outcome {
+fn s036_r021_yes_starts_the_connection_and_no_does_not() -> Outcome {
     let stage = Stage::new()?;
     let mut novice = stage.novice().invites("Kim Aalbers").start()?;
     novice.wait_event("listening")?;
@@ -165,7 +165,7 @@ fn s037_rcticket_alone_is_enough() -> Outcome {
 }
 
 #[test]
-fn s044_s046_addresses_are_tried_in_order_and_one_message_tells_that_none_answered() -> Outcome {
+fn s044_s046_r024_r026_addresses_are_tried_in_order_and_one_message_tells_that_none_answered() -> Outcome {
     let stage = Stage::new()?;
     let other = Stage::new()?;
     let list = format!("{};{}", stage.addr(), other.addr());

@@ -5,7 +5,7 @@ use integration::{Outcome, Signal};
 use crate::session::{NO_INPUT, Session, input_so_far, told_word, typed, word};
 
 #[test]
-fn s001_s048_s066_s101_s102_an_invitation_and_a_yes_lead_to_the_picture() -> Outcome {
+fn s001_s048_s066_s101_s102_r016_r033_an_invitation_and_a_yes_lead_to_the_picture() -> Outcome {
     let mut session = Session::asked()?;
     let question = session.novice.wait_event("consent_asked")?;
     assert_eq!((question.text("kind"), question.text("name")), (Some("view"), Some("Piet Jansen")));
@@ -26,7 +26,7 @@ fn s001_s048_s066_s101_s102_an_invitation_and_a_yes_lead_to_the_picture() -> Out
 }
 
 #[test]
-fn s052_s053_at_first_the_expert_only_looks_and_control_needs_a_request() -> Outcome {
+fn s052_s053_r042_r043_at_first_the_expert_only_looks_and_control_needs_a_request() -> Outcome {
     let mut session = Session::viewing_with(|novice| novice, |expert| expert.args(["--type", "unasked"]))?;
     let picture = session.expert.picture()?;
     assert_eq!((input_so_far(&picture).as_str(), typed(&picture).as_str()), (NO_INPUT, ""));
@@ -42,7 +42,7 @@ fn s052_s053_at_first_the_expert_only_looks_and_control_needs_a_request() -> Out
 }
 
 #[test]
-fn s054_s067_s103_control_needs_a_second_yes_and_then_keys_arrive() -> Outcome {
+fn s054_s067_s103_r043_control_needs_a_second_yes_and_then_keys_arrive() -> Outcome {
     let mut session =
         Session::viewing_with(|novice| novice, |expert| expert.args(["--request-control", "--type", "tulips"]))?;
     session.novice.wait_event("control_requested")?;
@@ -58,7 +58,7 @@ fn s054_s067_s103_control_needs_a_second_yes_and_then_keys_arrive() -> Outcome {
 }
 
 #[test]
-fn s055_esc_takes_control_back_and_control_needs_another_yes() -> Outcome {
+fn s055_r044_esc_takes_control_back_and_control_needs_another_yes() -> Outcome {
     let mut session = Session::controlling("before")?;
     session.expert.sees("the typed text", |picture| (typed(picture) == "before").then_some(()))?;
     session.novice.press_esc()?;
@@ -115,7 +115,7 @@ fn both_speak_nothing_but_json_on_standard_output() -> Outcome {
 }
 
 #[test]
-fn a_status_line_says_who_sees_and_how_to_stop() -> Outcome {
+fn r050_a_status_line_says_who_sees_and_how_to_stop() -> Outcome {
     let mut session = Session::controlling("x")?;
     session.novice.until("a status line on the novice's terminal", |seen| {
         let shown = seen.terminal.to_lowercase();

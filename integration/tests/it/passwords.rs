@@ -10,7 +10,7 @@ fn host(stage: &Stage, kind: &str) -> Result<Person, integration::Failure> {
 }
 
 #[test]
-fn s027_s047_the_novices_computer_checks_the_password_before_anybody_is_asked() -> Outcome {
+fn s027_s047_r029_r038_the_novices_computer_checks_the_password_before_anybody_is_asked() -> Outcome {
     let stage = Stage::new()?;
     let mut novice = host(&stage, "v1")?;
     let wrong = stage.write("wrong", "Rose0000AAAA\n")?;
@@ -71,7 +71,7 @@ fn every_kind_of_invitation_leads_to_the_picture() -> Outcome {
 }
 
 #[test]
-fn s026_the_password_is_asked_for_when_there_is_one_and_only_then() -> Outcome {
+fn s026_r020_the_password_is_asked_for_when_there_is_one_and_only_then() -> Outcome {
     let stage = Stage::new()?;
     let mut novice = host(&stage, "both")?;
     let mut expert = stage.expert().without("--password-file", 1).start()?;
@@ -96,7 +96,7 @@ fn s026_the_password_is_asked_for_when_there_is_one_and_only_then() -> Outcome {
 }
 
 #[test]
-fn a_generated_password_stands_on_the_terminal_and_nowhere_else() -> Outcome {
+fn r015_a_generated_password_stands_on_the_terminal_and_nowhere_else() -> Outcome {
     let stage = Stage::new()?;
     let mut novice = stage.novice().invites_on("demo", "Kim Aalbers").start()?;
     novice.wait_event("listening")?;

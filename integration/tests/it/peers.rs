@@ -168,8 +168,8 @@ fn xfreerdp_is_shown_out_after_a_no() -> Outcome {
 }
 
 #[test]
-fn s052_what_a_viewing_expert_sends_is_dropped() -> Outcome {
-    if !probe::has_all("s052_what_a_viewing_expert_sends_is_dropped", FREERDP) {
+fn s052_r047_what_a_viewing_expert_sends_is_dropped() -> Outcome {
+    if !probe::has_all("s052_r047_what_a_viewing_expert_sends_is_dropped", FREERDP) {
         return Ok(());
     }
     let stage = Stage::new()?;

@@ -8,7 +8,7 @@ use integration::{Outcome, Stage, probe};
 use crate::session::{NO_INPUT, Session, input_so_far};
 
 #[test]
-fn s074_s077_s093_where_help_is_off_nobody_invites() -> Outcome {
+fn s074_s077_s093_r001_where_help_is_off_nobody_invites() -> Outcome {
     let stage = Stage::new()?;
     stage.policy("fAllowToGetHelp = 0\n")?;
     let mut novice = stage.novice().invites("Kim Aalbers").start()?;
@@ -20,7 +20,7 @@ fn s074_s077_s093_where_help_is_off_nobody_invites() -> Outcome {
 }
 
 #[test]
-fn s109_the_persons_own_switch_is_enough() -> Outcome {
+fn s109_r001_the_persons_own_switch_is_enough() -> Outcome {
     let stage = Stage::new()?;
     let mut set = stage.novice().args(["settings", "set", "fAllowToGetHelp", "off"]).start()?;
     assert_eq!(set.exit_code()?, Some(0), "{}", set.report());
@@ -68,7 +68,7 @@ fn s075_s110_control_ends_at_once_when_policy_narrows() -> Outcome {
 }
 
 #[test]
-fn s106_a_request_is_judged_by_the_policy_of_that_moment() -> Outcome {
+fn s106_r045_a_request_is_judged_by_the_policy_of_that_moment() -> Outcome {
     let mut session = Session::asked_with(|novice| novice, |expert| expert.args(["--request-control", "--type", "x"]))?;
     session.novice.wait_terminal("wants to see your desktop")?;
     session.stage.policy("fAllowFullControl = 0\n")?;
@@ -79,7 +79,7 @@ fn s106_a_request_is_judged_by_the_policy_of_that_moment() -> Outcome {
 }
 
 #[test]
-fn s107_a_longer_wish_is_cut_and_that_is_said() -> Outcome {
+fn s107_r010_a_longer_wish_is_cut_and_that_is_said() -> Outcome {
     let stage = Stage::new()?;
     stage.policy("MaxTicketExpiry = 5\nMaxTicketExpiryUnits = 0\n")?;
     let mut novice = stage.novice().in_words().invites("Kim Aalbers").arg("--no-serve").start()?;
@@ -105,7 +105,7 @@ fn where_only_encrypted_tickets_are_allowed_no_clear_one_is_written() -> Outcome
 }
 
 #[test]
-fn the_administrators_text_stands_beside_the_question() -> Outcome {
+fn r035_the_administrators_text_stands_beside_the_question() -> Outcome {
     let stage = Stage::new()?;
     stage.policy(
         "UseCustomMessages = 1\nViewMessage = 'Call 555 first.'\nShareControlMessage = 'Never type passwords.'\n",

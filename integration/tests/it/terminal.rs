@@ -7,8 +7,8 @@ use crate::peers::{FREERDP, FreeRdp};
 use crate::x11::{XTERM, focus_xterm};
 
 #[test]
-fn s054_an_expert_who_types_y_ahead_into_the_novices_terminal_gets_nothing_by_it() -> Outcome {
-    let name = "s054_an_expert_who_types_y_ahead_into_the_novices_terminal_gets_nothing_by_it";
+fn s054_r043_an_expert_who_types_y_ahead_into_the_novices_terminal_gets_nothing_by_it() -> Outcome {
+    let name = "s054_r043_an_expert_who_types_y_ahead_into_the_novices_terminal_gets_nothing_by_it";
     if !probe::has_all(name, &[FREERDP, &["Xephyr", "xterm"]].concat()) {
         return Ok(());
     }

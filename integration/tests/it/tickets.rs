@@ -52,7 +52,7 @@ fn refused_in_silence(stage: &Stage, novice: &Person, file: &Path, zone: &str) -
 }
 
 #[test]
-fn s007_s014_an_invitation_adds_a_ticket_that_outlives_its_file_and_a_crash() -> Outcome {
+fn s007_s014_r004_an_invitation_adds_a_ticket_that_outlives_its_file_and_a_crash() -> Outcome {
     let stage = Stage::new()?;
     assert_eq!(table(&stage)?, []);
     let mut novice = stage.novice().invites("Kim Aalbers").start()?;
@@ -68,7 +68,8 @@ fn s007_s014_an_invitation_adds_a_ticket_that_outlives_its_file_and_a_crash() ->
 }
 
 #[test]
-fn s024_s031_s032_s033_s062_an_expired_ticket_is_refused_and_its_file_still_says_open() -> Outcome {
+fn s024_s031_s032_s033_s062_r019_r030_r031_r055_r056_an_ended_ticket_is_refused_and_its_file_still_says_open() -> Outcome
+{
     let stage = Stage::new()?;
     let (first, file) = invite(&stage, "first.MsRcIncident", "60m")?;
     let (second, other) = invite(&stage, "second.MsRcIncident", "60m")?;
@@ -99,7 +100,8 @@ fn r049_expiring_a_ticket_ends_its_session() -> Outcome {
 }
 
 #[test]
-fn s030_s034_s035_s060_a_ticket_ends_by_itself_whatever_the_experts_file_and_zone_say() -> Outcome {
+fn s030_s034_s035_s060_r022_r030_r031_r052_r056_a_ticket_ends_by_itself_whatever_the_experts_file_and_zone_say()
+-> Outcome {
     let stage = Stage::new()?;
     invite(&stage, "long.MsRcIncident", "60m")?;
     let (short, file) = invite(&stage, "short.MsRcIncident", "2s")?;
@@ -137,7 +139,7 @@ fn s030_an_invitation_that_looks_over_is_tried_all_the_same() -> Outcome {
 }
 
 #[test]
-fn an_unknown_ticket_is_refused_in_silence() -> Outcome {
+fn r030_r031_an_unknown_ticket_is_refused_in_silence() -> Outcome {
     let stage = Stage::new()?;
     let invite = stage.novice().invites("Kim Aalbers").args(["--kind", "v1"]);
     let mut novice = invite.start()?;

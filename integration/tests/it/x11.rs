@@ -124,8 +124,8 @@ fn s066_the_picture_of_a_real_screen_arrives_bit_for_bit() -> Outcome {
 }
 
 #[test]
-fn s072_the_expert_does_what_the_user_can_do_with_the_users_own_rights() -> Outcome {
-    if !probe::has_all("s072_the_expert_does_what_the_user_can_do_with_the_users_own_rights", X11) {
+fn s072_r046_the_expert_does_what_the_user_can_do_with_the_users_own_rights() -> Outcome {
+    if !probe::has_all("s072_r046_the_expert_does_what_the_user_can_do_with_the_users_own_rights", X11) {
         return Ok(());
     }
     let stage = Stage::new()?;
@@ -156,9 +156,9 @@ fn a_text_with_letters_of_all_kinds_arrives_exactly_under_every_layout() -> Outc
 }
 
 #[test]
-fn s055_s113_keys_and_pointer_arrive_after_the_yes_and_not_after_a_real_esc() -> Outcome {
+fn s055_s113_r044_keys_and_pointer_arrive_after_the_yes_and_not_after_a_real_esc() -> Outcome {
     if !probe::has_all(
-        "s055_s113_keys_and_pointer_arrive_after_the_yes_and_not_after_a_real_esc",
+        "s055_s113_r044_keys_and_pointer_arrive_after_the_yes_and_not_after_a_real_esc",
         &[X11, FREERDP].concat(),
     ) {
         return Ok(());
@@ -203,8 +203,8 @@ fn s055_s113_keys_and_pointer_arrive_after_the_yes_and_not_after_a_real_esc() ->
 }
 
 #[test]
-fn an_esc_that_the_expert_types_is_an_ordinary_key() -> Outcome {
-    if !probe::has_all("an_esc_that_the_expert_types_is_an_ordinary_key", &[X11, FREERDP].concat()) {
+fn r051_an_esc_that_the_expert_types_is_an_ordinary_key() -> Outcome {
+    if !probe::has_all("r051_an_esc_that_the_expert_types_is_an_ordinary_key", &[X11, FREERDP].concat()) {
         return Ok(());
     }
     let stage = Stage::new()?;

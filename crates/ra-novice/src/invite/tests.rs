@@ -72,7 +72,7 @@ impl Place {
 }
 
 #[test]
-fn s014_r014_an_invitation_is_a_ticket_in_the_table_and_a_private_file() {
+fn s014_r004_r014_an_invitation_is_a_ticket_in_the_table_and_a_private_file() {
     let mut place = Place::new();
     let invited = place.create(TicketKind::Both, PasswordWish::Generated).unwrap();
     assert_eq!(place.store.all(NOW).unwrap(), std::slice::from_ref(&invited.ticket));

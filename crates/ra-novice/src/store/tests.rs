@@ -51,7 +51,7 @@ fn names(rows: &[TicketRow]) -> Vec<&str> {
 }
 
 #[test]
-fn s014_a_ticket_survives_that_the_table_is_closed_and_opened() {
+fn s014_r004_a_ticket_survives_that_the_table_is_closed_and_opened() {
     let directory = tempfile::tempdir().unwrap();
     let mut written = row("AAAA", 1);
     written.guard = Guard {
@@ -261,7 +261,7 @@ fn a_process_that_writes_until_it_is_killed() {
 }
 
 #[test]
-fn s014_no_ticket_is_lost_when_the_process_is_killed_while_writing() {
+fn s014_s056_no_ticket_is_lost_when_the_process_is_killed_while_writing() {
     let directory = tempfile::tempdir().unwrap();
     let mut promised = 0;
     for round in 0..12 {

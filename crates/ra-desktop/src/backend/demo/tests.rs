@@ -168,7 +168,7 @@ fn the_picture_moves_where_the_ball_is_and_nowhere_else() {
 }
 
 #[test]
-fn s052_no_event_of_another_epoch_reaches_the_text_field() {
+fn s052_r047_no_event_of_another_epoch_reaches_the_text_field() {
     let mut demo = Demonstration::controlled();
     // A generator of its own keeps this deterministic; the model is a line of text and "may I".
     let mut seed = 0x9E37_79B9_u32;
@@ -212,7 +212,7 @@ fn s052_no_event_of_another_epoch_reaches_the_text_field() {
 }
 
 #[test]
-fn s055_esc_on_the_terminal_takes_control_back() {
+fn s055_r044_esc_on_the_terminal_takes_control_back() {
     let mut demo = Demonstration::controlled();
     demo.type_text("before");
     let in_flight = demo.novice.stamp(InputEvent::Unicode { unit: 0x58, pressed: true });
@@ -226,7 +226,7 @@ fn s055_esc_on_the_terminal_takes_control_back() {
 }
 
 #[test]
-fn an_esc_that_the_expert_types_is_not_the_novices() {
+fn r051_an_esc_that_the_expert_types_is_not_the_novices() {
     let mut demo = Demonstration::controlled();
     demo.key(0x01, true);
     demo.key(0x01, false);

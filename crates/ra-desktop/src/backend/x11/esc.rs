@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn s055_every_esc_counts_but_the_experts_own() {
+    fn s055_r051_every_esc_counts_but_the_experts_own() {
         let sources = BTreeMap::from([(5, Source::Xtest), (7, Source::Physical)]);
         let judge = Judge { ledger: Ledger::default(), sources, esc_keys: BTreeSet::from([9, 66]) };
         let now = Instant::now();
