@@ -8,6 +8,7 @@ mod claimant;
 mod consent;
 mod control;
 mod crashes;
+mod expiry;
 mod files;
 mod invitations;
 mod main_job;
