@@ -89,7 +89,7 @@ fn s107_the_longest_ticket_is_a_number_and_a_unit() {
 }
 
 #[test]
-fn r010_a_ticket_is_never_longer_than_the_maximum() {
+fn s107_r010_a_ticket_is_never_longer_than_the_maximum() {
     let policy = policy("MaxTicketExpiry = 6");
     for (wanted, given) in
         [(30, 30), (HOUR, HOUR), (6 * HOUR, 6 * HOUR), (6 * HOUR + 1, 6 * HOUR), (u64::MAX, 6 * HOUR)]
@@ -100,7 +100,7 @@ fn r010_a_ticket_is_never_longer_than_the_maximum() {
 
 /// The decision table for one connection: policy above, the local setting below (policy.md section 3).
 #[test]
-fn s096_layers_only_restrict() {
+fn s096_r001_r028_r045_layers_only_restrict() {
     for (above, below, expected) in [
         ("fAllowToGetHelp = 0", "", (false, false)),
         ("fAllowToGetHelp = 0", "fAllowToGetHelp = 1", (false, false)),
@@ -190,7 +190,7 @@ fn s104_s105_without_buddy_help_only_an_official_helper_is_invited() {
 }
 
 #[test]
-fn s076_help_is_offered_only_where_policy_says_so() {
+fn s076_r075_r076_r078_help_is_offered_only_where_policy_says_so() {
     let lee = Offerer { names: [HelperName::new("EXAMPLE\\Lee").unwrap()].into(), administrator: false };
     let administrator = Offerer { names: [].into(), administrator: true };
     for (toml, listed, by_administrator, control) in [
@@ -207,6 +207,22 @@ fn s076_help_is_offered_only_where_policy_says_so() {
         assert_eq!(policy.may_offer(&lee).is_ok(), listed, "{toml}");
         assert_eq!(policy.may_offer(&administrator).is_ok(), by_administrator, "{toml}");
         assert_eq!(policy.may_control_offered().is_ok(), control, "{toml}");
+    }
+}
+
+/// Solicited means that the user asked: the permission to ask is none to come unasked, and the other way round (P6).
+#[test]
+fn s095_r075_what_was_asked_for_and_what_was_not_are_two_settings() {
+    let helper = Offerer { names: [].into(), administrator: true };
+    for (toml, asked, unasked) in [
+        ("fAllowToGetHelp = 1", true, false),
+        ("fAllowToGetHelp = 0", false, false),
+        ("fAllowToGetHelp = 1\nfAllowUnsolicited = 1", true, true),
+        ("fAllowToGetHelp = 0\nfAllowUnsolicited = 1", false, true),
+    ] {
+        let policy = policy(toml);
+        assert_eq!((policy.may_invite().is_ok(), policy.may_connect().is_ok()), (asked, asked), "{toml}");
+        assert_eq!((policy.may_be_offered().is_ok(), policy.may_offer(&helper).is_ok()), (unasked, unasked), "{toml}");
     }
 }
 

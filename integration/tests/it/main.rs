@@ -10,6 +10,7 @@ mod control;
 mod crashes;
 mod expiry;
 mod files;
+mod firewall;
 mod invitations;
 mod main_job;
 mod network;

@@ -77,6 +77,7 @@ const WANTED: &[Wanted] = &[
     ("freerdp-shadow-cli", "freerdp2-shadow-x11"),
     ("import", "imagemagick"),
     ("ip", "iproute2"),
+    ("nft", "nftables"),
     ("fail2ban-regex", "fail2ban"),
     ("/usr/lib/python3/dist-packages/samba/dcerpc/__init__.py", "python3-samba"),
     ("/usr/share/zoneinfo/Europe/Amsterdam", "tzdata"),
