@@ -20,6 +20,7 @@ mod peers;
 mod policy;
 mod session;
 mod shadow;
+mod silence;
 mod storm;
 mod strangers;
 mod terminal;
