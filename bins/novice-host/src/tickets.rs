@@ -37,7 +37,7 @@ pub(crate) fn run(of: &cli::OfWhichTickets, teller: &Teller) -> Result<(), Failu
                 tickets.expire(&ids.iter().map(|id| parse(id)).collect::<Result<Vec<_>, _>>()?)?
             };
             // A host that runs does it by itself.
-            if tickets.host()?.is_none() {
+            if !tickets.is_hosted() {
                 reach::settle(&paths);
             }
             for ticket in &outcome.ended {

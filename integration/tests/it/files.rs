@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use integration::{Outcome, Stage};
+use integration::{Outcome, Stage, probe};
 
 #[test]
 fn s005_the_file_is_called_invitation_msrcincident_unless_said_otherwise() -> Outcome {
@@ -59,7 +59,9 @@ fn r014_secrets_are_for_their_owner_only() -> Outcome {
     for entry in fs::read_dir(&state)? {
         let path = entry?.path();
         if path.is_file() || path.ends_with("control.sock") {
-            assert_eq!(mode(&path)? & 0o077, 0, "{}", path.display());
+            // Everybody may ask the host of the machine, who looks at who asks (R54).
+            let for_others = if path.ends_with("control.sock") && probe::is_root() { 0o066 } else { 0 };
+            assert_eq!(mode(&path)? & 0o077, for_others, "{}", path.display());
             files += 1;
         }
     }

@@ -208,6 +208,12 @@ impl Tickets {
         }
     }
 
+    /// Whether a running host answers here, which looks after everything else by itself.
+    #[must_use]
+    pub fn is_hosted(&self) -> bool {
+        matches!(self.place, Place::Host(_))
+    }
+
     /// What the running host says of itself; `None` when none is running.
     ///
     /// # Errors
