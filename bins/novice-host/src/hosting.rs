@@ -17,7 +17,9 @@ use ra_novice::host::{Host, HostEnd, HostHandle, HostOptions, SharedDesktop, Whe
 use ra_novice::identity::{Identity, Renewal, ServerTls};
 use ra_novice::listen::Port;
 use ra_novice::mappings::MappingKeeper;
+use ra_novice::places::Places;
 use ra_novice::policy::{EffectivePolicy, PolicyWatch};
+use ra_novice::prompt::PlaceName;
 use ra_novice::settings::Paths;
 use ra_novice::store::Store;
 use ra_policy::Policy;
@@ -26,8 +28,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli;
 use crate::failure::Failure;
 use crate::port_holder;
-use crate::prompt::TerminalPrompt;
 use crate::reach;
+use crate::prompt::TerminalPlace;
 use crate::tell::{self, Teller};
 use crate::terminal::{Key, Look, Terminal};
 
@@ -36,6 +38,8 @@ pub(crate) struct Seated {
     pub(crate) terminal: Terminal,
     pub(crate) desktop: SharedDesktop,
     pub(crate) ports: Vec<Port>,
+    /// Where the person is asked.
+    places: Places,
     /// The host, once it runs: where the terminal's keys go, and what other commands did.
     running: Arc<OnceLock<HostHandle>>,
     /// Answers other commands from the start, so that nobody makes a second host of the same tickets.
@@ -201,7 +205,13 @@ impl Seated {
             // So that whoever tries things out can tell this picture from that of another run.
             tell::aside(&format!("This is the demo desktop: the word of this run is {word}."));
         }
-        Ok(Self { terminal, desktop, ports, running, control, in_use })
+        let host = Arc::clone(&running);
+        let places = Places::new(move || {
+            if let Some(host) = host.get() {
+                host.nobody_there();
+            }
+        });
+        Ok(Self { terminal, desktop, ports, places, running, control, in_use })
     }
 }
 
@@ -209,7 +219,8 @@ impl Hosting {
     /// Runs the host until it ends. `announce` is called when the ports are open, before the first event.
     pub(crate) fn run(self, announce: impl FnOnce() + Send + 'static, teller: &Teller) -> Result<(), Failure> {
         let Self { seated, tls, store, paths, scope, when_stopped, waiting } = self;
-        let Seated { terminal, desktop, ports, running, control, in_use } = seated;
+        let Seated { terminal, desktop, ports, places, running, control, in_use } = seated;
+        places.arrive(PlaceName::terminal(), Box::new(TerminalPlace::new(terminal.screen(), waiting)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::chain(&error))?;
         let (events, happened) = channel();
@@ -226,7 +237,7 @@ impl Hosting {
                 Box::new(move || Helpers::read(&paths))
             },
             clock: crate::now,
-            prompt: Box::new(TerminalPrompt::new(terminal.screen(), waiting)),
+            prompt: Box::new(places.clone()),
             report: Box::new(move |event| {
                 // Whoever prints is gone only when the program ends.
                 let _ = events.send(event);

@@ -1,44 +1,38 @@
-//! The engine's questions on the novice's terminal, and the line that says who is watching.
+//! The questions in words, and the terminal as a place to put them.
 
 use std::time::SystemTime;
 
-use ra_novice::prompt::{Answered, Asked, Asker, Known, NoPlaceToAsk, Prompt, Status};
-
+use ra_novice::places::{Ballot, Inquiry, Kind, Place, Standing};
+use ra_novice::prompt::{Asker, Known, NoPlaceToAsk, Status};
 use ra_policy::Message;
 
-use crate::terminal::Screen;
+use crate::terminal::{Answer, Screen};
 use crate::words;
 
 /// Asks on the terminal of this process.
 #[derive(Debug)]
-pub(crate) struct TerminalPrompt {
+pub(crate) struct TerminalPlace {
     screen: Screen,
     /// What to say while nobody is there.
     waiting: String,
 }
 
-impl TerminalPrompt {
+impl TerminalPlace {
     /// `waiting` says, in one short sentence, what the program waits for.
     pub(crate) fn new(screen: Screen, waiting: impl Into<String>) -> Self {
         Self { screen, waiting: waiting.into() }
     }
 }
 
-impl Prompt for TerminalPrompt {
-    fn ask(
-        &mut self,
-        asked: Asked,
-        about: &Asker,
-        note: Option<&Message>,
-        answered: Answered,
-    ) -> Result<(), NoPlaceToAsk> {
-        let question = match &asked {
-            Asked::View(_) => may_they_see(about),
-            Asked::Control(_) => may_they_control(about),
-        };
-        let question = with_note(note, &question);
-        let answer = move |yes| answered.with(if yes { asked.yes() } else { asked.no() });
-        self.screen.ask(&question, Box::new(answer)).map_err(|_| NoPlaceToAsk)
+impl Place for TerminalPlace {
+    fn greet(&mut self, _: Standing) {
+        // It is the first that comes, and whoever started the host knows that.
+    }
+
+    fn ask(&mut self, inquiry: &Inquiry, ballot: Ballot) -> Result<(), NoPlaceToAsk> {
+        // A hang-up is a no: with its terminal the host ends.
+        let answer = move |answer| ballot.cast(answer == Answer::Yes);
+        self.screen.ask(&in_words(inquiry), Box::new(answer)).map_err(|_| NoPlaceToAsk)
     }
 
     fn withdraw(&mut self) {
@@ -46,13 +40,25 @@ impl Prompt for TerminalPrompt {
     }
 
     fn show(&mut self, status: &Status) {
-        self.screen.set_status(match status {
-            Status::Waiting => {
-                vec![format!("{} q: stop", self.waiting), "Waiting. q: stop".to_owned(), "q: stop".to_owned()]
-            }
-            Status::Viewing { asker, since } => watching(asker, *since, SystemTime::now()),
-            Status::Controlling { asker, since } => controlling(asker, *since, SystemTime::now()),
-        });
+        self.screen.set_status(status_lines(status, &self.waiting));
+    }
+}
+
+/// The whole question, for a terminal.
+pub(crate) fn in_words(inquiry: &Inquiry) -> String {
+    let question = match inquiry.kind {
+        Kind::View => may_they_see(&inquiry.about),
+        Kind::Control => may_they_control(&inquiry.about),
+    };
+    with_note(inquiry.note.as_ref(), &question)
+}
+
+/// What goes on, in its possible lengths.
+pub(crate) fn status_lines(status: &Status, waiting: &str) -> Vec<String> {
+    match status {
+        Status::Waiting => vec![format!("{waiting} q: stop"), "Waiting. q: stop".to_owned(), "q: stop".to_owned()],
+        Status::Viewing { asker, since } => watching(asker, *since, SystemTime::now()),
+        Status::Controlling { asker, since } => controlling(asker, *since, SystemTime::now()),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use ra_novice::event::{HostEvent, RefusedCause, end_reason_name, revoked_by_name};
+use ra_novice::prompt::PlaceName;
 use ra_session::RevokedBy;
 use serde_json::{Map, Value, json};
 
@@ -129,6 +130,9 @@ fn in_json(event: &HostEvent) -> (&'static str, Value) {
         HostEvent::ConsentAsked { kind, name, peer } => {
             ("consent_asked", json!({ "kind": kind, "name": name, "peer": plainly(peer) }))
         }
+        HostEvent::Answered { kind, yes, place } => {
+            ("answered", json!({ "kind": kind, "answer": if *yes { "yes" } else { "no" }, "place": place.as_str() }))
+        }
         HostEvent::Viewing => ("viewing", json!({})),
         HostEvent::ControlRequested => ("control_requested", json!({})),
         HostEvent::Controlling => ("controlling", json!({})),
@@ -159,7 +163,11 @@ fn in_words(event: &HostEvent) -> Option<String> {
             }
             RefusedCause::Protocol => format!("The program at {} made no sense and was disconnected.", at(peer)),
         },
-        HostEvent::ConsentAsked { .. } | HostEvent::ControlRequested => return None,
+        // What was said at this very terminal need not be said again.
+        HostEvent::Answered { yes, place, .. } if *place != PlaceName::terminal() => {
+            format!("The answer is {}, given at {place}.", if *yes { "yes" } else { "no" })
+        }
+        HostEvent::ConsentAsked { .. } | HostEvent::ControlRequested | HostEvent::Answered { .. } => return None,
         HostEvent::Viewing => "They see your desktop now, and cannot touch anything.".to_owned(),
         HostEvent::Controlling => "They control your desktop now. Press ESC to take it back.".to_owned(),
         HostEvent::Revoked { by } => match by {
@@ -233,6 +241,12 @@ mod tests {
         let name = |event: &HostEvent| in_json(event).0;
         let ticket = TicketId::parse("ABCD").unwrap();
         assert_eq!(name(&HostEvent::Viewing), "viewing");
+        let place = PlaceName::agent(":1");
+        let answered = in_json(&HostEvent::Answered { kind: "view", yes: true, place });
+        assert_eq!(
+            (answered.0, &answered.1["answer"], &answered.1["place"]),
+            ("answered", &json!("yes"), &json!("agent :1"))
+        );
         assert_eq!(name(&HostEvent::ControlRequested), "control_requested");
         assert_eq!(name(&HostEvent::Controlling), "controlling");
         assert_eq!(in_json(&HostEvent::Revoked { by: RevokedBy::Esc }).1["by"], "esc");

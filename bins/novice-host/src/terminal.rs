@@ -56,8 +56,19 @@ pub(crate) struct Look {
     pub(crate) colour: bool,
 }
 
-/// Takes the answer: true for a whole line `y` or `yes`, false for anything else.
-pub(crate) type OnAnswer = Box<dyn FnOnce(bool) + Send>;
+/// What came of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// A whole line `y` or `yes`.
+    Yes,
+    /// Anything else that was typed.
+    No,
+    /// The terminal went away before anything was.
+    HungUp,
+}
+
+/// Takes the answer.
+pub(crate) type OnAnswer = Box<dyn FnOnce(Answer) + Send>;
 
 struct Shared {
     tty: File,
@@ -228,14 +239,14 @@ impl Shared {
                 }
                 Ok(read) => match state.question.take() {
                     Some(on_answer) => {
-                        let yes = is_yes(&bytes[..read]);
+                        let answer = if is_yes(&bytes[..read]) { Answer::Yes } else { Answer::No };
                         if read == 0 {
                             let _ = self.write("\r\n");
                         }
                         let _ = self.listen_for_keys();
                         self.draw(&mut state);
                         drop(state);
-                        on_answer(yes);
+                        on_answer(answer);
                     }
                     None => {
                         drop(state);
@@ -251,7 +262,7 @@ impl Shared {
         }
     }
 
-    /// Nobody is there any more: an open question is answered no.
+    /// Nobody is there any more, and whoever asked should know.
     fn hung_up(&self, on_key: &dyn Fn(Key)) {
         let question = {
             let mut state = self.lock();
@@ -259,7 +270,7 @@ impl Shared {
             state.question.take()
         };
         if let Some(on_answer) = question {
-            on_answer(false);
+            on_answer(Answer::HungUp);
         }
         on_key(Key::HangUp);
     }

@@ -1,6 +1,7 @@
 //! One session: what happens goes into `ra-session`, and what it says is done.
 
 use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use ra_channels::remdesk::ResultCode;
@@ -12,7 +13,7 @@ use crate::audit::Step;
 use crate::event::{HostEvent, RefusedCause, end_reason_name, revoked_by_name};
 use crate::host::Shared;
 use crate::listen::{Proved, Standing, refuse};
-use crate::prompt::{Answered, Asked, Asker, Status};
+use crate::prompt::{Answered, Asked, Asker, Reply, Status};
 use crate::rdp::{FramesOut, FromExpert, Line, LineError};
 use crate::screen::{PeerWish, Show};
 
@@ -38,6 +39,7 @@ pub(crate) async fn run(shared: Rc<Shared>, proved: Proved) {
         asker,
         local,
         local_in,
+        question: None,
         seen_since: None,
         policy_asked: None,
         over: None,
@@ -58,11 +60,18 @@ struct Driver<'a> {
     asker: Asker,
     local: mpsc::UnboundedSender<LocalEvent>,
     local_in: mpsc::UnboundedReceiver<LocalEvent>,
+    /// The question that is open, and what was said about it.
+    question: Option<OpenQuestion>,
     /// Since when the expert sees, if it does.
     seen_since: Option<SystemTime>,
     /// When policy was last read because of control.
     policy_asked: Option<tokio::time::Instant>,
     over: Option<EndReason>,
+}
+
+struct OpenQuestion {
+    kind: &'static str,
+    reply: Arc<OnceLock<Reply>>,
 }
 
 enum Happened {
@@ -89,6 +98,9 @@ impl Driver<'_> {
             Happened::Heard(Ok(FromExpert::RequestControl)) | Happened::Local(LocalEvent::ControlAnswered(_))
         ) {
             self.ask_policy_again().await;
+        }
+        if matches!(happened, Happened::Local(LocalEvent::ViewAnswered(_) | LocalEvent::ControlAnswered(_))) {
+            self.report_answer();
         }
         let now = self.shared.moment();
         let effects = match happened {
@@ -149,7 +161,11 @@ impl Driver<'_> {
                     self.ask(Asked::View(question));
                 }
                 Effect::AskControl(question) => self.ask(Asked::Control(question)),
-                Effect::WithdrawQuestion => self.shared.prompt.borrow_mut().withdraw(),
+                Effect::WithdrawQuestion => {
+                    // An answer that is on its way here is for nobody.
+                    self.question = None;
+                    self.shared.prompt.borrow_mut().withdraw();
+                }
                 Effect::StartCapture(stamp) => {
                     let opened = self.line.open_up();
                     self.note(opened);
@@ -176,11 +192,16 @@ impl Driver<'_> {
     }
 
     fn ask(&mut self, asked: Asked) {
-        let kind = asked.kind();
+        let kind = asked.kind().name();
         let local = self.local.clone();
-        let answered = Answered::new(move |answer| {
+        let reply: Arc<OnceLock<Reply>> = Arc::default();
+        let replied = Arc::clone(&reply);
+        let answered = Answered::new(move |answer, reply| {
+            // The only one who writes there, and before the answer can be seen.
+            let _ = replied.set(reply);
             let _ = local.send(answer);
         });
+        self.question = Some(OpenQuestion { kind, reply });
         let policy = (self.shared.policy)();
         let note = match &asked {
             Asked::View(_) => policy.view_message(),
@@ -195,8 +216,16 @@ impl Driver<'_> {
             }
             Err(error) => {
                 tracing::warn!(%error, "the session ends");
-                let _ = self.local.send(LocalEvent::Stop);
+                let _ = self.local.send(LocalEvent::NobodyThere);
             }
+        }
+    }
+
+    /// Says where the question was answered, unless it was taken away before.
+    fn report_answer(&mut self) {
+        let Some(OpenQuestion { kind, reply }) = self.question.take() else { return };
+        if let Some(Reply { yes, place }) = reply.get().cloned() {
+            self.shared.report(HostEvent::Answered { kind, yes, place });
         }
     }
 

@@ -6,6 +6,7 @@ use ra_session::invitations::{EndCause, TicketId};
 use ra_session::{EndReason, RevokedBy};
 
 use crate::audit::Cause;
+use crate::prompt::PlaceName;
 
 /// One thing that happened, for the person and for scripts. Unknown, expired and ended tickets report nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,15 @@ pub enum HostEvent {
         name: String,
         /// Where from.
         peer: SocketAddr,
+    },
+    /// The novice answered, and no other answer counts any more.
+    Answered {
+        /// `view` or `control`.
+        kind: &'static str,
+        /// What was said.
+        yes: bool,
+        /// Where it was said.
+        place: PlaceName,
     },
     /// The expert sees.
     Viewing,

@@ -184,6 +184,12 @@ impl HostHandle {
         self.send(Command::Local(LocalEvent::Stop));
     }
 
+    /// No place is left where the novice could be asked, or could end the session.
+    pub fn nobody_there(&self) {
+        self.input.shut();
+        self.send(Command::Local(LocalEvent::NobodyThere));
+    }
+
     /// Somebody changed the table of tickets, or wants one more of them served.
     pub fn tickets_changed(&self, change: Change) {
         self.send(Command::Changed(change));

@@ -67,6 +67,7 @@ pub mod identity;
 pub mod invite;
 pub mod listen;
 pub mod mappings;
+pub mod places;
 pub mod policy;
 #[cfg(test)]
 mod probe;

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use ra_policy::Message;
+use ra_session::places::Kind;
 use ra_session::{ConsentToControl, ConsentToView, LocalEvent, Question};
 use ra_ticket::KeyFingerprint;
 
-/// A face: the place where the novice is asked, and sees what goes on.
+/// A face: where the novice is asked, and sees what goes on. Of several places, [`crate::places::Places`] makes one.
 ///
 /// The engine has shut the input gate, lifted every held key and seen a round trip of the injecting connection
 /// before it calls [`Prompt::ask`]. No call may block for longer than writing a few lines takes.
@@ -17,7 +18,7 @@ pub trait Prompt: Send {
     /// `consent_asked`. The answer goes to `answered`, at most once.
     ///
     /// # Errors
-    /// There is no place to ask any more; the engine counts that as a no.
+    /// There is no place to ask any more; the engine takes that for a question that nobody answers.
     fn ask(
         &mut self,
         asked: Asked,
@@ -64,7 +65,20 @@ pub enum Known {
 }
 
 /// Takes the answer back to the engine.
-pub struct Answered(Box<dyn FnOnce(LocalEvent) + Send>);
+pub struct Answered(Box<dyn FnOnce(LocalEvent, Reply) + Send>);
+
+/// What the person said, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Yes, or anything else.
+    pub yes: bool,
+    /// Where it was said.
+    pub place: PlaceName,
+}
+
+/// What a place is called in events and in the audit log: `terminal`, `agent :1`, `agent pts/4`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaceName(String);
 
 /// What the novice sees while a session runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,42 +107,59 @@ pub enum Status {
 pub struct NoPlaceToAsk;
 
 impl Asked {
-    /// `view` or `control`, as in the event `consent_asked`.
+    /// What it asks for.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::View(_) => "view",
-            Self::Control(_) => "control",
+            Self::View(_) => Kind::View,
+            Self::Control(_) => Kind::Control,
         }
     }
 
-    /// The person said yes.
-    #[must_use]
-    pub fn yes(self) -> LocalEvent {
-        match self {
-            Self::View(question) => LocalEvent::ViewAnswered(question.yes()),
-            Self::Control(question) => LocalEvent::ControlAnswered(question.yes()),
-        }
-    }
-
-    /// The person said no, or anything else, or left.
-    #[must_use]
-    pub fn no(self) -> LocalEvent {
-        match self {
-            Self::View(question) => LocalEvent::ViewAnswered(question.no()),
-            Self::Control(question) => LocalEvent::ControlAnswered(question.no()),
+    fn answer(self, yes: bool) -> LocalEvent {
+        match (self, yes) {
+            (Self::View(question), true) => LocalEvent::ViewAnswered(question.yes()),
+            (Self::View(question), false) => LocalEvent::ViewAnswered(question.no()),
+            (Self::Control(question), true) => LocalEvent::ControlAnswered(question.yes()),
+            (Self::Control(question), false) => LocalEvent::ControlAnswered(question.no()),
         }
     }
 }
 
 impl Answered {
-    pub(crate) fn new(take: impl FnOnce(LocalEvent) + Send + 'static) -> Self {
+    pub(crate) fn new(take: impl FnOnce(LocalEvent, Reply) + Send + 'static) -> Self {
         Self(Box::new(take))
     }
 
-    /// Hands the answer in: `answered.with(asked.yes())`.
-    pub fn with(self, answer: LocalEvent) {
-        (self.0)(answer);
+    /// Hands in what the person said about the question.
+    pub fn with(self, asked: Asked, reply: Reply) {
+        (self.0)(asked.answer(reply.yes), reply);
+    }
+}
+
+impl PlaceName {
+    /// The terminal of the host itself.
+    #[must_use]
+    pub fn terminal() -> Self {
+        Self("terminal".to_owned())
+    }
+
+    /// The agent on a display, such as `:1`, or on a terminal, such as `pts/4`.
+    #[must_use]
+    pub fn agent(on: &str) -> Self {
+        Self(format!("agent {on}"))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for PlaceName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -22,6 +22,8 @@ pub enum LocalEvent {
     KeysReleased,
     /// The novice ends the session.
     Stop,
+    /// No place is left where the novice could be asked, or could end the session: as if nobody answered, or as a stop.
+    NobodyThere,
     /// The ticket was ended before its time (R49).
     TicketEnded,
     /// The host is going away: a signal, the machine shuts down.

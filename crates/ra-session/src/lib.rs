@@ -15,6 +15,7 @@
 //! | or: this helper may offer help | [`ra_policy::OfferAllowed`] and [`offers::Offered`], of [`Admission::by_offer`] |
 //! | one expert at a time | the [`Seat`], of which there is one, moves into the session |
 //! | consent before the first pixel | [`ConsentToView`], owned by [`novice::Viewing`] |
+//! | the first answer, from a place that counts | [`places::Roll`], asked by whoever puts the question |
 //! | consent before the first key | [`ConsentToControl`], owned by [`novice::Controlling`] |
 //! | a permit at each event | [`Stamped`] by an [`InputPermit`], admitted by the [`InputGate`] |
 //! | ESC at any moment | anybody may [shut](Gate::shut) a gate; revocation consumes the state |
@@ -64,6 +65,7 @@ pub mod invitations;
 mod moment;
 pub mod novice;
 pub mod offers;
+pub mod places;
 
 pub use consent::{Answer, Consent, ConsentToControl, ConsentToView, Question, QuestionId};
 pub use effect::{Effect, EndReason, Milestone, RevokedBy, Tell};

@@ -203,6 +203,17 @@ fn s102_r037_no_to_view_ends_it_and_nothing_was_seen() {
 }
 
 #[test]
+fn with_nobody_there_a_question_is_not_answered_and_a_session_ends() {
+    let mut table = Table::new(true);
+    table.local(LocalEvent::NobodyThere);
+    assert_eq!((table.closed, table.question_open), (Some(EndReason::NoAnswer), false));
+    assert_eq!(table.told, [Tell::NoAnswer]);
+    let mut table = Table::viewing(true);
+    table.local(LocalEvent::NobodyThere);
+    assert_eq!(table.closed, Some(EndReason::NoviceStopped));
+}
+
+#[test]
 fn r036_no_answer_within_two_minutes_is_a_no() {
     let mut table = Table::new(true);
     assert_eq!(table.session.deadline(), Some(Moment::new(Duration::from_secs(120))));
@@ -321,6 +332,7 @@ enum Happens {
     Forbidden,
     KeysReleased,
     Stop,
+    NobodyThere,
     TicketEnded,
     Silent,
     Request,
@@ -345,6 +357,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         1 => Just(Happens::Forbidden),
         4 => Just(Happens::KeysReleased),
         1 => Just(Happens::Stop),
+        1 => Just(Happens::NobodyThere),
         1 => Just(Happens::TicketEnded),
         1 => Just(Happens::Silent),
         6 => Just(Happens::Request),
@@ -465,6 +478,7 @@ proptest! {
                     }
                 }
                 Happens::Stop => { table.local(LocalEvent::Stop); model.end() }
+                Happens::NobodyThere => { table.local(LocalEvent::NobodyThere); model.end() }
                 Happens::TicketEnded => { table.local(LocalEvent::TicketEnded); model.end() }
                 Happens::Silent => { table.local(LocalEvent::ExpertSilent); model.end() }
                 Happens::Request => { table.peer(PeerEvent::RequestControl); model.request() }

@@ -105,7 +105,8 @@ fn both_speak_nothing_but_json_on_standard_output() -> Outcome {
         person.process().look(|seen| assert_eq!(seen.stray, Vec::<String>::new()));
     }
     let story = session.novice.story();
-    let expected = ["invited", "listening", "expert_connecting", "consent_asked", "viewing", "control_requested"];
+    let expected =
+        ["invited", "listening", "expert_connecting", "consent_asked", "answered", "viewing", "control_requested"];
     assert_eq!(story[..expected.len()], expected, "{}", session.novice.report());
     let story = session.expert.story();
     let expected = ["opened", "trying", "connected", "authenticated", "viewing", "first_frame"];

@@ -57,10 +57,10 @@ impl Seat {
         }
     }
 
-    fn asks(&self, question: &str) -> Receiver<bool> {
+    fn asks(&self, question: &str) -> Receiver<Answer> {
         let (answered, answers) = channel();
-        let on_answer = move |yes| {
-            let _ = answered.send(yes);
+        let on_answer = move |answer| {
+            let _ = answered.send(answer);
         };
         self.screen().ask(question, Box::new(on_answer)).unwrap();
         answers
@@ -95,6 +95,7 @@ fn a_whole_line_y_or_yes_is_yes_and_anything_else_is_no() {
         let answers = seat.asks("May they? ");
         seat.sees("May they? ");
         seat.types(line);
+        let expected = if expected { Answer::Yes } else { Answer::No };
         assert_eq!(answers.recv_timeout(DEADLINE), Ok(expected), "{line:?}");
     }
 }
@@ -107,11 +108,11 @@ fn what_was_typed_before_the_question_answers_nothing() {
     seat.sees("May they? ");
     // The rest of a half-typed line would turn this into another word, and an old line would have answered by now.
     seat.types("no\n");
-    assert_eq!(answers.recv_timeout(DEADLINE), Ok(false));
+    assert_eq!(answers.recv_timeout(DEADLINE), Ok(Answer::No));
     let answers = seat.asks("Again? ");
     seat.sees("Again? ");
     seat.types("y\n");
-    assert_eq!(answers.recv_timeout(DEADLINE), Ok(true));
+    assert_eq!(answers.recv_timeout(DEADLINE), Ok(Answer::Yes));
 }
 
 #[test]
@@ -120,11 +121,11 @@ fn a_line_that_follows_the_answer_is_not_kept_for_the_next_question() {
     let answers = seat.asks("View? ");
     seat.sees("View? ");
     seat.types("y\ny\n");
-    assert_eq!(answers.recv_timeout(DEADLINE), Ok(true));
+    assert_eq!(answers.recv_timeout(DEADLINE), Ok(Answer::Yes));
     let answers = seat.asks("Control? ");
     seat.sees("Control? ");
     seat.types("n\n");
-    assert_eq!(answers.recv_timeout(DEADLINE), Ok(false));
+    assert_eq!(answers.recv_timeout(DEADLINE), Ok(Answer::No));
 }
 
 #[test]
@@ -139,14 +140,14 @@ fn a_question_that_was_withdrawn_takes_no_answer() {
 }
 
 #[test]
-fn a_terminal_that_goes_away_says_no() {
+fn a_terminal_that_goes_away_says_so() {
     let mut seat = Seat::new(80);
     let answers = seat.asks("May they? ");
     seat.sees("May they? ");
     let screen = seat.screen();
     let Seat { person, terminal, keys, .. } = seat;
     drop(person);
-    assert_eq!(answers.recv_timeout(DEADLINE), Ok(false));
+    assert_eq!(answers.recv_timeout(DEADLINE), Ok(Answer::HungUp));
     assert_eq!(keys.recv_timeout(DEADLINE), Ok(Key::HangUp));
     assert!(screen.ask("Again? ", Box::new(|_| {})).is_err());
     drop(terminal);
@@ -208,7 +209,7 @@ fn the_live_line_makes_room_for_a_question_and_comes_back() {
     let answers = seat.asks("May they? ");
     assert!(seat.sees("May they? ").starts_with("\r\u{1b}[K"));
     seat.types("y\n");
-    assert_eq!(answers.recv_timeout(DEADLINE), Ok(true));
+    assert_eq!(answers.recv_timeout(DEADLINE), Ok(Answer::Yes));
     seat.sees("Waiting. q: stop");
 }
 

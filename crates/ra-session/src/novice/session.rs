@@ -177,6 +177,7 @@ fn awaiting_local(at: AwaitingConsent, event: LocalEvent) -> Next {
             None => ended(at.end(EndReason::Declined), [Effect::Tell(Tell::ViewDeclined)]),
         },
         LocalEvent::Stop => ended(at.end(EndReason::NoviceStopped), withdrawn(Tell::HostStopped)),
+        LocalEvent::NobodyThere => ended(at.end(EndReason::NoAnswer), withdrawn(Tell::NoAnswer)),
         LocalEvent::TicketEnded => ended(at.end(EndReason::TicketEnded), withdrawn(Tell::TicketGone)),
         LocalEvent::HostStopping => ended(at.end(EndReason::HostStopping), withdrawn(Tell::HostStopped)),
         LocalEvent::DesktopLost => ended(at.end(EndReason::DesktopLost), withdrawn(Tell::HostStopped)),
@@ -213,7 +214,7 @@ fn viewing_local(at: Viewing, control: &mut Control, event: LocalEvent) -> Next 
             control.allowed = None;
             still(State::Viewing(at))
         }
-        LocalEvent::Stop => goodbye(at.end(EndReason::NoviceStopped), []),
+        LocalEvent::Stop | LocalEvent::NobodyThere => goodbye(at.end(EndReason::NoviceStopped), []),
         LocalEvent::TicketEnded => goodbye(at.end(EndReason::TicketEnded), []),
         LocalEvent::HostStopping => goodbye(at.end(EndReason::HostStopping), []),
         LocalEvent::DesktopLost => goodbye(at.end(EndReason::DesktopLost), []),
@@ -273,7 +274,9 @@ fn requested_local(at: ControlRequested, control: &mut Control, now: Moment, eve
             ];
             moved(State::Viewing(at.decline()), effects)
         }
-        LocalEvent::Stop => goodbye(at.end(EndReason::NoviceStopped), [Effect::WithdrawQuestion]),
+        LocalEvent::Stop | LocalEvent::NobodyThere => {
+            goodbye(at.end(EndReason::NoviceStopped), [Effect::WithdrawQuestion])
+        }
         LocalEvent::TicketEnded => goodbye(at.end(EndReason::TicketEnded), [Effect::WithdrawQuestion]),
         LocalEvent::HostStopping => goodbye(at.end(EndReason::HostStopping), [Effect::WithdrawQuestion]),
         LocalEvent::DesktopLost => goodbye(at.end(EndReason::DesktopLost), [Effect::WithdrawQuestion]),
@@ -315,7 +318,7 @@ fn controlling_local(at: Controlling, control: &mut Control, event: LocalEvent) 
             control.allowed = None;
             revoked(at, RevokedBy::Policy)
         }
-        LocalEvent::Stop => goodbye(at.end(EndReason::NoviceStopped), [Effect::ReleaseKeys]),
+        LocalEvent::Stop | LocalEvent::NobodyThere => goodbye(at.end(EndReason::NoviceStopped), [Effect::ReleaseKeys]),
         LocalEvent::TicketEnded => goodbye(at.end(EndReason::TicketEnded), [Effect::ReleaseKeys]),
         LocalEvent::HostStopping => goodbye(at.end(EndReason::HostStopping), [Effect::ReleaseKeys]),
         LocalEvent::DesktopLost => goodbye(at.end(EndReason::DesktopLost), [Effect::ReleaseKeys]),
@@ -357,7 +360,7 @@ fn revoked_local(at: Revoked, control: &mut Control, now: Moment, event: LocalEv
             control.allowed = None;
             still(State::Revoked(at))
         }
-        LocalEvent::Stop => goodbye(at.end(EndReason::NoviceStopped), []),
+        LocalEvent::Stop | LocalEvent::NobodyThere => goodbye(at.end(EndReason::NoviceStopped), []),
         LocalEvent::TicketEnded => goodbye(at.end(EndReason::TicketEnded), []),
         LocalEvent::HostStopping => goodbye(at.end(EndReason::HostStopping), []),
         LocalEvent::DesktopLost => goodbye(at.end(EndReason::DesktopLost), []),
