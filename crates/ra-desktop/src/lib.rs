@@ -43,6 +43,7 @@ mod input;
 mod novice;
 mod watch;
 
+pub use backend::x11::X11Access;
 pub use capture::{CURSOR_LIMIT, Capture, CaptureError, Change, Cursor, CursorShape, Damage, Waker};
 pub use frame::{BYTES_PER_PIXEL, Frame, Rect, Size};
 pub use input::{InjectError, Injected, Injector};
@@ -97,6 +98,14 @@ pub fn open(choice: Choice, gate: InputGate) -> Result<Desktop, OpenError> {
             backend::x11::open(None, gate)
         }
     }
+}
+
+/// Opens an X11 desktop by a key that was handed over, whatever the environment says.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(access: &X11Access, gate: InputGate) -> Result<Desktop, OpenError> {
+    backend::x11::open_with(access, gate)
 }
 
 /// Why there is no desktop to share.

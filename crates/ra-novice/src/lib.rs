@@ -51,6 +51,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test stops at the first surprise"))]
 
+pub mod agents;
 pub mod audit;
 pub mod book;
 mod client_key;

@@ -2,6 +2,7 @@
 //!
 //! A connection each, because a capture that waits for a slow server must never delay the ESC.
 
+mod access;
 mod capture;
 mod esc;
 mod hands;
@@ -23,6 +24,7 @@ use x11rb::protocol::xkb::ConnectionExt as _;
 use x11rb::protocol::xproto::{ImageOrder, Screen, VisualClass, Visualtype, Window};
 use x11rb::rust_connection::{ReplyError, RustConnection};
 
+pub use self::access::{ANSWERS_WITHIN, X11Access};
 use self::capture::X11Capture;
 use self::esc::X11Watcher;
 use self::hands::X11Hands;
@@ -39,12 +41,24 @@ use crate::{Desktop, OpenError};
 pub fn open(display: Option<&str>, gate: InputGate) -> Result<Desktop, OpenError> {
     let named = display.map(str::to_owned).or_else(|| std::env::var("DISPLAY").ok()).filter(|name| !name.is_empty());
     let name = named.ok_or(OpenError::NoDisplay)?;
-    let first = Link::new(&name)?;
+    assemble(&name, || Link::new(&name), gate)
+}
+
+/// Opens the X11 desktop that somebody else has the key to, such as an agent in that session.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(access: &X11Access, gate: InputGate) -> Result<Desktop, OpenError> {
+    assemble(&access.display(), || access.connect().and_then(|(connection, screen)| Link::on(connection, screen)), gate)
+}
+
+fn assemble(name: &str, link: impl Fn() -> Result<Link, OpenError>, gate: InputGate) -> Result<Desktop, OpenError> {
+    let first = link()?;
     first.check()?;
     let pulse = Pulse::new();
     let ledger = Ledger::default();
-    let watcher = X11Watcher::new(Link::new(&name)?, gate.clone(), pulse.clone(), ledger.clone())?;
-    let hands = X11Hands::new(Link::new(&name)?, ledger)?;
+    let watcher = X11Watcher::new(link()?, gate.clone(), pulse.clone(), ledger.clone())?;
+    let hands = X11Hands::new(link()?, ledger)?;
     Ok(Desktop {
         name: format!("X11 desktop {name}"),
         capture: Box::new(X11Capture::new(first)?),
@@ -78,6 +92,10 @@ impl Link {
         }
         let (connection, screen) =
             RustConnection::connect(Some(display)).map_err(|error| OpenError::Connect(error.to_string()))?;
+        Self::on(connection, screen)
+    }
+
+    fn on(connection: RustConnection, screen: usize) -> Result<Self, OpenError> {
         let root = connection.setup().roots.get(screen).map(|screen| screen.root);
         let root = root.ok_or_else(|| OpenError::Connect("it has no such screen".to_owned()))?;
         Ok(Self { connection, root, screen })
