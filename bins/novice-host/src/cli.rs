@@ -67,6 +67,14 @@ Example: an invitation for the next two hours, with a password that you choose
 Example: go on waiting after a restart
   novice-host serve")]
     Serve(Serve),
+    /// Put the questions of a host into this session too
+    #[command(after_help = "\
+It only asks: it sees nothing of the desktop and does nothing on it. The first answer
+in any of your sessions decides.
+
+Example: be asked in this terminal, while novice-host serve runs elsewhere
+  novice-host agent")]
+    Agent,
     /// Look at the invitations you made, and end them
     #[command(after_help = "\
 Example: end every invitation that is still open

@@ -6,7 +6,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use ra_desktop::Choice;
+use ra_desktop::{Choice, OpenError};
+use ra_novice::agents::{self, Agents, Wish};
 use ra_novice::audit::Audit;
 use ra_novice::book::Scope;
 use ra_novice::control::{ControlServer, HostLock, InUse, Tickets};
@@ -35,11 +36,14 @@ use crate::terminal::{Key, Look, Terminal};
 
 /// What a host needs before it makes any promise: somebody to ask, something to show, and a door.
 pub(crate) struct Seated {
-    pub(crate) terminal: Terminal,
+    /// None where only agents are there to ask.
+    pub(crate) terminal: Option<Terminal>,
     pub(crate) desktop: SharedDesktop,
     pub(crate) ports: Vec<Port>,
     /// Where the person is asked.
     places: Places,
+    /// Lets agents in, where the user has a place for their socket.
+    agents: Option<Agents>,
     /// The host, once it runs: where the terminal's keys go, and what other commands did.
     running: Arc<OnceLock<HostHandle>>,
     /// Answers other commands from the start, so that nobody makes a second host of the same tickets.
@@ -177,16 +181,18 @@ impl Seated {
                 Key::Quit | Key::HangUp => host.stop(),
             }
         };
-        if !has_terminal() {
-            return Err(Failure::other("there is no terminal here, so nobody could be asked")
-                .advice("Start novice-host in a terminal window."));
+        let host = Arc::clone(&running);
+        let places = Places::new(move || {
+            if let Some(host) = host.get() {
+                host.nobody_there();
+            }
+        });
+        let agents = let_agents_in(&places, &running);
+        if !has_terminal() && !(agents.is_some() && places.wait_for_anybody(AGENTS_COME_WITHIN)) {
+            return Err(Failure::other("there is no terminal here and no agent, so nobody could be asked")
+                .advice("Start novice-host in a terminal window, or `novice-host agent` in your session."));
         }
-        let choice = match options.desktop {
-            cli::Desktop::Auto => Choice::Auto,
-            cli::Desktop::X11 => Choice::X11,
-            cli::Desktop::Demo => Choice::Demo,
-        };
-        let desktop = SharedDesktop::open(choice).map_err(|error| Failure::chain(&error))?;
+        let desktop = open_desktop(options.desktop, agents.as_ref()).map_err(|error| Failure::chain(&error))?;
         let ports = options.addresses().into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         let in_use = InUse::default();
         let changed = Arc::clone(&running);
@@ -198,20 +204,19 @@ impl Seated {
         };
         let addresses = ports.iter().map(Port::addr).collect();
         let control = ControlServer::start(lock, paths, addresses, crate::now, in_use.clone(), on_change)?;
-        let terminal = Terminal::open(look(), on_key)
-            .ok_or_else(|| Failure::other("the terminal cannot be used, so nobody could be asked"))?;
-        tell::share(terminal.screen());
+        let terminal = Terminal::open(look(), on_key);
+        match &terminal {
+            Some(terminal) => tell::share(terminal.screen()),
+            None if has_terminal() => {
+                return Err(Failure::other("the terminal cannot be used, so nobody could be asked"));
+            }
+            None => {}
+        }
         if let Some(word) = desktop.demo_word() {
             // So that whoever tries things out can tell this picture from that of another run.
             tell::aside(&format!("This is the demo desktop: the word of this run is {word}."));
         }
-        let host = Arc::clone(&running);
-        let places = Places::new(move || {
-            if let Some(host) = host.get() {
-                host.nobody_there();
-            }
-        });
-        Ok(Self { terminal, desktop, ports, places, running, control, in_use })
+        Ok(Self { terminal, desktop, ports, places, agents, running, control, in_use })
     }
 }
 
@@ -219,8 +224,10 @@ impl Hosting {
     /// Runs the host until it ends. `announce` is called when the ports are open, before the first event.
     pub(crate) fn run(self, announce: impl FnOnce() + Send + 'static, teller: &Teller) -> Result<(), Failure> {
         let Self { seated, tls, store, paths, scope, when_stopped, waiting } = self;
-        let Seated { terminal, desktop, ports, places, running, control, in_use } = seated;
-        places.arrive(PlaceName::terminal(), Box::new(TerminalPlace::new(terminal.screen(), waiting)));
+        let Seated { terminal, desktop, ports, places, agents, running, control, in_use } = seated;
+        if let Some(terminal) = &terminal {
+            places.arrive(PlaceName::terminal(), Box::new(TerminalPlace::new(terminal.screen(), waiting)));
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::chain(&error))?;
         let (events, happened) = channel();
@@ -270,7 +277,7 @@ impl Hosting {
         if all_told.recv_timeout(LAST_WORDS) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("standard output takes nothing, some events were lost");
         }
-        drop(terminal);
+        drop((agents, terminal));
         match end? {
             HostEnd::Stopped if when_stopped == WhenStopped::KeepTickets => {
                 teller.say("Stopped. Nobody can connect now; the invitations stay open for the next time.");
@@ -283,6 +290,35 @@ impl Hosting {
             }
         }
         Ok(())
+    }
+}
+
+/// Lets agents in; what is done there to end things goes where the terminal's keys go.
+fn let_agents_in(places: &Places, running: &Arc<OnceLock<HostHandle>>) -> Option<Agents> {
+    let running = Arc::clone(running);
+    let on_wish = move |wish| {
+        let Some(host) = running.get() else { return };
+        match wish {
+            Wish::TakeBack => host.take_back(),
+            Wish::Stop => host.end_session(),
+        }
+    };
+    let listening = Agents::listen(&agents::meeting_place()?, places.clone(), on_wish);
+    listening.inspect_err(|error| tracing::warn!(%error, "no agent can be asked")).ok()
+}
+
+/// The desktop to share. Where this process has none of its own, the one of an agent is it.
+fn open_desktop(wish: cli::Desktop, agents: Option<&Agents>) -> Result<SharedDesktop, OpenError> {
+    let choice = match wish {
+        cli::Desktop::Auto => Choice::Auto,
+        cli::Desktop::X11 => Choice::X11,
+        cli::Desktop::Demo => return SharedDesktop::open(Choice::Demo),
+    };
+    let has_own =
+        ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()));
+    match agents.filter(|_| !has_own).and_then(|agents| agents.display(AGENTS_COME_WITHIN)) {
+        Some(access) => SharedDesktop::open_with(&access),
+        None => SharedDesktop::open(choice),
     }
 }
 
@@ -336,12 +372,15 @@ fn taken(port: u16) -> Failure {
 }
 
 /// What the terminal can show and what its user wants to see.
-fn look() -> Look {
+pub(crate) fn look() -> Look {
     let redraw = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     Look { redraw, colour: redraw && colour }
 }
 
 const OWN_NAME: &str = "novice-host";
+/// How long a host without a terminal or a desktop of its own waits for an agent. Those that run come within
+/// milliseconds, and those that are being started with the session within a few seconds.
+const AGENTS_COME_WITHIN: Duration = Duration::from_secs(5);
 /// How long the last events may take to be printed.
 const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -26,6 +26,7 @@ use crate::failure::Failure;
 use crate::hosting::{self, Hosting, Seated};
 use crate::reach;
 use crate::tell::Teller;
+use crate::terminal::Terminal;
 use crate::words;
 
 /// Makes an invitation and, unless told otherwise, hosts it until it ends.
@@ -171,7 +172,7 @@ fn host(
     generated: bool,
     teller: &Teller,
 ) -> Result<(), Failure> {
-    let screen = seated.terminal.screen();
+    let screen = seated.terminal.as_ref().map(Terminal::screen);
     // The announcement comes once the port is open: who reads it may connect at once.
     let announcement = {
         let (teller, event) = (teller.clone(), event(invited));
@@ -179,7 +180,7 @@ fn host(
         move || {
             teller.event("invited", event);
             teller.say(&text);
-            if let Some(password) = password {
+            if let Some((screen, password)) = screen.zip(password) {
                 screen.write_line(&password);
             }
         }

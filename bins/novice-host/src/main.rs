@@ -5,6 +5,7 @@
 //! everything that could not be an expert with an open invitation.
 
 mod account;
+mod agent;
 mod ask;
 mod audit;
 mod cli;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Some(Command::Tickets(what)) => tickets::run(what, &teller),
         Some(Command::Account(what)) => account::run(what, &teller),
         Some(Command::Audit(what)) => audit::run(what, &teller),
+        Some(Command::Agent) => agent::run(&teller),
         Some(Command::Settings(what)) => switches::run(what, &teller),
         Some(Command::Policy(what)) => policy::run(what, &teller),
     };

@@ -117,7 +117,7 @@ fn print(text: &str) {
 }
 
 /// An address as people know it: not in the clothes that a socket for both families gives it.
-fn plainly(peer: &SocketAddr) -> String {
+pub(crate) fn plainly(peer: &SocketAddr) -> String {
     SocketAddr::new(peer.ip().to_canonical(), peer.port()).to_string()
 }
 

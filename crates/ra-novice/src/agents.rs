@@ -16,7 +16,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ pub struct Agents {
     /// Dropping it ends the thread.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    displays: Displays,
+    displays: Arc<Displays>,
 }
 
 /// What a person does at an agent beside answering. It only ever takes away.
@@ -67,7 +67,11 @@ pub enum Wish {
 }
 
 /// The displays of the agents that count.
-type Displays = Arc<Mutex<BTreeMap<PlaceId, X11Access>>>;
+#[derive(Debug, Default)]
+struct Displays {
+    here: Mutex<BTreeMap<PlaceId, X11Access>>,
+    came: Condvar,
+}
 
 impl Agents {
     /// Starts listening in that directory (see [`meeting_place`]); agents that count come to `places`.
@@ -90,7 +94,7 @@ impl Agents {
     ) -> Result<Self, io::Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
-        let displays = Displays::default();
+        let displays: Arc<Displays> = Arc::default();
         let hall = Hall {
             places,
             displays: Arc::clone(&displays),
@@ -107,10 +111,13 @@ impl Agents {
         Ok(Self { stop: Some(stop), thread: Some(thread), displays })
     }
 
-    /// The display of the agent that came first, of those with a window that count and are here.
+    /// The display of the agent that came first, of those with a window that count; waits until one is there, or for so
+    /// long.
     #[must_use]
-    pub fn display(&self) -> Option<X11Access> {
-        lock(&self.displays).values().next().cloned()
+    pub fn display(&self, patience: Duration) -> Option<X11Access> {
+        let here = lock(&self.displays.here);
+        let waited = self.displays.came.wait_timeout_while(here, patience, |here| here.is_empty());
+        waited.unwrap_or_else(PoisonError::into_inner).0.values().next().cloned()
     }
 }
 
@@ -178,7 +185,7 @@ async fn answers(access: Option<X11Access>) -> bool {
 /// What all agents share.
 struct Hall {
     places: Places,
-    displays: Displays,
+    displays: Arc<Displays>,
     rules: Rules,
     on_wish: Box<dyn Fn(Wish) + Send>,
     seats: Semaphore,
@@ -265,7 +272,7 @@ async fn attend(hall: Rc<Hall>, stream: UnixStream) {
         Ok(mut agent) => {
             let end = agent.stay(&hall).await;
             tracing::debug!(place = %agent.name, error = ?end.err(), "an agent has gone");
-            lock(&hall.displays).remove(&agent.place);
+            lock(&hall.displays.here).remove(&agent.place);
             hall.places.leave(agent.place);
         }
         Err(error) => tracing::warn!(%error, "an agent was turned away"),
@@ -305,7 +312,8 @@ impl Agent {
         let place = hall.places.arrive(name.clone(), Box::new(AgentPlace { desk: Arc::clone(&desk), questions: 0 }));
         tracing::info!(place = %name, "an agent has come");
         if let Some(access) = access.filter(|_| desk.counts.load(Ordering::Relaxed)) {
-            lock(&hall.displays).insert(place, access);
+            lock(&hall.displays.here).insert(place, access);
+            hall.displays.came.notify_all();
         }
         Ok(Self { peer, on, name, place, lines, writer, words, desk })
     }

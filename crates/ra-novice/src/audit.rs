@@ -98,6 +98,15 @@ pub enum Step {
         /// `view` or `control`.
         kind: &'static str,
     },
+    /// The novice answered, in one of several places.
+    Answered {
+        /// `view` or `control`.
+        kind: &'static str,
+        /// `yes` or `no`.
+        answer: &'static str,
+        /// Which place: `terminal`, `agent :1`, `agent pts/4`.
+        place: String,
+    },
     /// The expert sees.
     Viewing,
     /// The expert asks for control.
@@ -233,6 +242,7 @@ impl Step {
     fn name(&self) -> &'static str {
         match self {
             Self::ConsentAsked { .. } => "consent_asked",
+            Self::Answered { .. } => "answered",
             Self::Viewing => "viewing",
             Self::ControlRequested => "control_requested",
             Self::Controlling => "controlling",

@@ -225,6 +225,8 @@ impl Driver<'_> {
     fn report_answer(&mut self) {
         let Some(OpenQuestion { kind, reply }) = self.question.take() else { return };
         if let Some(Reply { yes, place }) = reply.get().cloned() {
+            let answer = if yes { "yes" } else { "no" };
+            self.step(&Step::Answered { kind, answer, place: place.to_string() });
             self.shared.report(HostEvent::Answered { kind, yes, place });
         }
     }

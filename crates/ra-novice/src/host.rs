@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ra_desktop::{Cause, Choice, Demo, Desktop, OpenError, Waker};
+use ra_desktop::{Cause, Choice, Demo, Desktop, OpenError, Waker, X11Access};
 use ra_policy::Policy;
 use ra_session::invitations::{EndCause, TicketId};
 use ra_session::offers::OfferGuard;
@@ -142,8 +142,20 @@ impl SharedDesktop {
     /// # Errors
     /// One sentence for the novice: see [`OpenError`].
     pub fn open(choice: Choice) -> Result<Self, OpenError> {
+        Self::opened(|input| ra_desktop::open(choice, input))
+    }
+
+    /// Opens the X11 desktop of an agent, by the key that it handed over.
+    ///
+    /// # Errors
+    /// As [`SharedDesktop::open`].
+    pub fn open_with(access: &X11Access) -> Result<Self, OpenError> {
+        Self::opened(|input| ra_desktop::open_with(access, input))
+    }
+
+    fn opened(open: impl FnOnce(InputGate) -> Result<Desktop, OpenError>) -> Result<Self, OpenError> {
         let (seat, input, view) = Seat::new();
-        Ok(Self { desktop: ra_desktop::open(choice, input.clone())?, seat, input, view })
+        Ok(Self { desktop: open(input.clone())?, seat, input, view })
     }
 
     /// What it is, for the novice.

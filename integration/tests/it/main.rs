@@ -3,6 +3,7 @@
 //! One test binary, a file for each feature. The programs under test are swappable: `RA_NOVICE_HOST`,
 //! `RA_EXPERT_CONNECT`.
 
+mod agents;
 mod audit;
 mod claimant;
 mod consent;

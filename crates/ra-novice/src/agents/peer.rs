@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn s049_where_the_system_keeps_sessions_a_process_outside_of_them_is_no_agent() {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(directory.path().join("seats")).unwrap();
+        std::fs::create_dir_all(directory.path().join("system")).unwrap();
         let (here, _there) = UnixStream::pair().unwrap();
         let own = rustix::process::geteuid().as_raw();
         let checked = Peer::of(&here).unwrap().check(Program::own().unwrap(), &Sessions::at(directory.path()), own);

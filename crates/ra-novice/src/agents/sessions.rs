@@ -1,6 +1,6 @@
 //! Which sessions of a user live, as the login manager tells it.
 //!
-//! The rule: where a login manager keeps sessions (systemd-logind or elogind: there is `/run/systemd/seats`), an agent's
+//! The rule: where a login manager keeps sessions (systemd runs this system, or elogind has a seat), an agent's
 //! process has to be in one of this user that is active or online, or be started by the user's own systemd while such a
 //! graphical one is there. A session that is closing does not count, nor does one of a service. Where no login manager keeps
 //! sessions, an agent with a window is in one while its display lets the host in, and one on a terminal while that is its
@@ -46,7 +46,8 @@ impl Sessions {
 
     /// Whether anybody keeps sessions here.
     pub(super) fn are_known(&self) -> bool {
-        self.run.join("seats").is_dir()
+        // An image of a system that was never booted has the empty directories too.
+        self.run.join("system").is_dir() || self.run.join("seats/seat0").exists()
     }
 
     /// Whether that session lives and is this user's.
