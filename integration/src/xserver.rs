@@ -26,6 +26,18 @@ impl XServer {
         Self::start(&mut command, None)
     }
 
+    /// As [`XServer::virtual_screen`], for programs that have the key in this Xauthority file.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    #[track_caller]
+    pub fn guarded(width: u32, height: u32, key: &Path) -> Result<Self, Failure> {
+        let screen = format!("{width}x{height}x24");
+        let mut command = Command::new("Xvfb");
+        command.args(["-displayfd", "1", "-screen", "0", &screen, "-nolisten", "tcp", "-noreset", "-auth"]).arg(key);
+        Self::start(&mut command, None)
+    }
+
     /// Starts Xephyr inside an Xvfb. Keys pressed on the outer one are physical ones here, and its window can be
     /// resized.
     ///
@@ -84,7 +96,23 @@ impl XServer {
     /// When it fails.
     #[track_caller]
     pub fn tool(&self, program: &str, args: &[&str]) -> Result<String, Failure> {
-        let Output { out, err, exit, .. } = Process::run(self.command(program).args(args))?;
+        self.run(self.command(program), program, args)
+    }
+
+    /// As [`XServer::tool`], for a server that is [guarded](XServer::guarded).
+    ///
+    /// # Errors
+    /// When it fails.
+    #[track_caller]
+    pub fn guarded_tool(&self, key: &Path, program: &str, args: &[&str]) -> Result<String, Failure> {
+        let mut command = self.command(program);
+        command.env("XAUTHORITY", key);
+        self.run(command, program, args)
+    }
+
+    #[track_caller]
+    fn run(&self, mut command: Command, program: &str, args: &[&str]) -> Result<String, Failure> {
+        let Output { out, err, exit, .. } = Process::run(command.args(args))?;
         if exit.is_some_and(|status| status.success()) {
             return Ok(out);
         }

@@ -3,17 +3,21 @@
 //! It only asks. It sees nothing of the desktop, injects nothing, and holds no rule: who may ask and whose answer counts is
 //! the host's to say. It waits for a host for as long as it runs.
 
-use std::path::PathBuf;
+mod canvas;
+mod window;
+
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ra_novice::agents::{HostLine, On, Scene, Speaker, meeting_place};
-use ra_novice::places::Inquiry;
+use ra_novice::places::{Inquiry, Kind};
 use ra_novice::prompt::Status;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::cli;
 use crate::failure::Failure;
 use crate::hosting::look;
 use crate::prompt;
@@ -21,13 +25,18 @@ use crate::tell::{self, Teller};
 use crate::terminal::{Answer, Key, Screen, Terminal};
 
 /// Asks until it is told to stop, or until its session goes.
-pub(crate) fn run(teller: &Teller) -> Result<(), Failure> {
+pub(crate) fn run(options: &cli::Agent, teller: &Teller) -> Result<(), Failure> {
     let place = meeting_place().ok_or_else(|| {
         Failure::other("XDG_RUNTIME_DIR is not set, so there is no place to meet a host")
             .advice("Start the agent in a session of yours, not through su or sudo.")
     })?;
     let (over, mut ended) = mpsc::unbounded_channel();
-    let _face = on_terminal(place, teller, over)?;
+    let has_display = std::env::var_os("DISPLAY").is_some_and(|display| !display.is_empty());
+    let _terminal = match options.ask_on {
+        cli::AskOn::Auto if has_display => window::open(&place, teller, over).map(|()| None)?,
+        cli::AskOn::Window => window::open(&place, teller, over).map(|()| None)?,
+        cli::AskOn::Auto | cli::AskOn::Terminal => Some(on_terminal(&place, teller, over)?),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::chain(&error))?.block_on(async {
         let listen = |kind| signal(kind).map_err(|error| Failure::chain(&error));
@@ -52,8 +61,8 @@ trait Face: Send {
     fn alone(&mut self);
     /// Whether this agent will be asked, in words, unless that goes without saying.
     fn say(&mut self, text: &str);
-    /// Puts a question; true when it stands there and its reader is armed.
-    fn ask(&mut self, number: u64, inquiry: &Inquiry) -> bool;
+    /// Puts a question, and says [`asked`] once it stands there and its reader is armed.
+    fn ask(&mut self, number: u64, inquiry: Inquiry);
     /// Takes it away.
     fn withdraw(&mut self);
     /// Shows what goes on.
@@ -92,12 +101,7 @@ fn play(scene: Scene, face: &mut impl Face, teller: &Teller) {
             face.say(&format!("The host does not ask here: {why}."));
             teller.event("turned_away", json!({ "why": why }));
         }
-        Scene::Ask(number, inquiry) => {
-            if face.ask(number, &inquiry) {
-                let (name, peer) = (&inquiry.about.name, tell::plainly(&inquiry.about.peer));
-                teller.event("consent_asked", json!({ "kind": inquiry.kind.name(), "name": name, "peer": peer }));
-            }
-        }
+        Scene::Ask(number, inquiry) => face.ask(number, inquiry),
         Scene::Withdraw => {
             face.withdraw();
             teller.event("withdrawn", json!({}));
@@ -106,9 +110,21 @@ fn play(scene: Scene, face: &mut impl Face, teller: &Teller) {
     }
 }
 
+/// Tells programs that a question can be answered now.
+fn asked(inquiry: &Inquiry, teller: &Teller) {
+    let (name, peer) = (&inquiry.about.name, tell::plainly(&inquiry.about.peer));
+    teller.event("consent_asked", json!({ "kind": inquiry.kind.name(), "name": name, "peer": peer }));
+}
+
+/// Brings the answer to the host.
+fn answer(number: u64, kind: Kind, yes: bool, speaker: &Speaker, teller: &Teller) {
+    speaker.answer(number, yes);
+    teller.event("answered", json!({ "kind": kind.name(), "answer": if yes { "yes" } else { "no" } }));
+}
+
 /// Takes the terminal of this process for the agent's face; it is given back when dropped.
-fn on_terminal(place: PathBuf, teller: &Teller, over: Over) -> Result<Terminal, Failure> {
-    let line = HostLine::watch(&place, On::Terminal).map_err(|error| Failure::chain(&error))?;
+fn on_terminal(place: &Path, teller: &Teller, over: Over) -> Result<Terminal, Failure> {
+    let line = HostLine::watch(place, On::Terminal).map_err(|error| Failure::chain(&error))?;
     let (speaker, busy) = (line.speaker(), Arc::new(AtomicBool::new(false)));
     let (says, session, ends) = (speaker.clone(), Arc::clone(&busy), over.clone());
     let on_key = move |key| match key {
@@ -146,20 +162,18 @@ impl Face for TerminalFace {
         self.screen.write_line(text);
     }
 
-    fn ask(&mut self, number: u64, inquiry: &Inquiry) -> bool {
-        let (speaker, teller) = (self.speaker.clone(), self.teller.clone());
-        let kind = inquiry.kind.name();
-        let on_answer = move |answer| {
-            let yes = match answer {
-                Answer::Yes => true,
-                Answer::No => false,
-                // Neither a yes nor a no: the line to the host breaks off.
-                Answer::HungUp => return,
-            };
-            speaker.answer(number, yes);
-            teller.event("answered", json!({ "kind": kind, "answer": if yes { "yes" } else { "no" } }));
+    fn ask(&mut self, number: u64, inquiry: Inquiry) {
+        let (speaker, teller, kind) = (self.speaker.clone(), self.teller.clone(), inquiry.kind);
+        let on_answer = move |said| match said {
+            Answer::Yes => answer(number, kind, true, &speaker, &teller),
+            Answer::No => answer(number, kind, false, &speaker, &teller),
+            // Neither a yes nor a no: the line to the host breaks off.
+            Answer::HungUp => {}
         };
-        self.screen.ask(&prompt::in_words(inquiry), Box::new(on_answer)).is_ok()
+        // A terminal that is gone says so by its own way.
+        if self.screen.ask(&prompt::in_words(&inquiry), Box::new(on_answer)).is_ok() {
+            asked(&inquiry, &self.teller);
+        }
     }
 
     fn withdraw(&mut self) {

@@ -73,8 +73,8 @@ It only asks: it sees nothing of the desktop and does nothing on it. The first a
 in any of your sessions decides.
 
 Example: be asked in this terminal, while novice-host serve runs elsewhere
-  novice-host agent")]
-    Agent,
+  novice-host agent --ask-on terminal")]
+    Agent(Agent),
     /// Look at the invitations you made, and end them
     #[command(after_help = "\
 Example: end every invitation that is still open
@@ -196,6 +196,25 @@ pub(crate) struct OfWhichTickets {
     pub(crate) machine: bool,
     #[command(subcommand)]
     pub(crate) what: Tickets,
+}
+
+/// Where an agent asks.
+#[derive(Debug, Args)]
+pub(crate) struct Agent {
+    /// In a window of the display, or on this terminal; `auto` takes the window where there is a display
+    #[arg(long, value_enum, default_value_t = AskOn::Auto)]
+    pub(crate) ask_on: AskOn,
+}
+
+/// Where an agent asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AskOn {
+    /// The display, if there is one.
+    Auto,
+    /// The display that `DISPLAY` names.
+    Window,
+    /// The terminal of the process.
+    Terminal,
 }
 
 /// The table of tickets.

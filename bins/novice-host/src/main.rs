@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         Some(Command::Tickets(what)) => tickets::run(what, &teller),
         Some(Command::Account(what)) => account::run(what, &teller),
         Some(Command::Audit(what)) => audit::run(what, &teller),
-        Some(Command::Agent) => agent::run(&teller),
+        Some(Command::Agent(options)) => agent::run(options, &teller),
         Some(Command::Settings(what)) => switches::run(what, &teller),
         Some(Command::Policy(what)) => policy::run(what, &teller),
     };

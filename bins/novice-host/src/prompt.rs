@@ -53,6 +53,18 @@ pub(crate) fn in_words(inquiry: &Inquiry) -> String {
     with_note(inquiry.note.as_ref(), &question)
 }
 
+/// The same as paragraphs, for a window; the last one is the question itself.
+pub(crate) fn in_paragraphs(inquiry: &Inquiry) -> Vec<String> {
+    let (text, question) = match inquiry.kind {
+        Kind::View => (who_wants_to_see(&inquiry.about), SEE),
+        Kind::Control => (who_wants_to_control(&inquiry.about), CONTROL),
+    };
+    let note =
+        inquiry.note.as_ref().map(|note| format!("The administrator of this computer says: \"{}\"", note.as_str()));
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    note.into_iter().chain([text, question.to_owned()]).collect()
+}
+
 /// What goes on, in its possible lengths.
 pub(crate) fn status_lines(status: &Status, waiting: &str) -> Vec<String> {
     match status {
@@ -75,6 +87,10 @@ fn with_note(note: Option<&Message>, question: &str) -> String {
 
 /// The first question: who, how that is known, and from where. A name that is only a claim says so.
 fn may_they_see(about: &Asker) -> String {
+    format!("\r\n  {}\r\n\r\n{SEE} {HOW}", who_wants_to_see(about))
+}
+
+fn who_wants_to_see(about: &Asker) -> String {
     let (name, from) = (&about.name, about.peer.ip().to_canonical());
     let who = match about.known {
         Known::Claimed => format!(
@@ -87,22 +103,37 @@ fn may_they_see(about: &Asker) -> String {
              they have proved it, and connect from {from}."
         ),
     };
-    format!(
-        "\r\n  {who}\r\n  \
-         They could not touch anything: you would be asked again for that.\r\n\r\n\
-         Let them see your desktop? Type y and Enter for yes, anything else for no: "
-    )
+    format!("{who}\r\n  They could not touch anything: you would be asked again for that.")
 }
 
 /// The second question. Source: R46.
 fn may_they_control(about: &Asker) -> String {
+    format!("\r\n  {}\r\n\r\n{CONTROL} {HOW}", who_wants_to_control(about))
+}
+
+fn who_wants_to_control(about: &Asker) -> String {
     format!(
-        "\r\n  {} asks to use your mouse and keyboard.\r\n  \
+        "{} asks to use your mouse and keyboard.\r\n  \
          They could do everything that you can do on this computer, also on the network.\r\n  \
-         Press ESC at any time to take it back.\r\n\r\n\
-         Let them? Type y and Enter for yes, anything else for no: ",
+         Press ESC at any time to take it back.",
         about.name
     )
+}
+
+const SEE: &str = "Let them see your desktop?";
+const CONTROL: &str = "Let them?";
+/// On a terminal.
+const HOW: &str = "Type y and Enter for yes, anything else for no: ";
+
+/// Who sees the desktop, and since when, for a window with a button to stop it (R50).
+pub(crate) fn sees(asker: &Asker, since: SystemTime, now: SystemTime) -> String {
+    format!("{} ({}) sees your desktop since {}.", asker.name, asker.peer.ip().to_canonical(), words::local(since, now))
+}
+
+/// Who controls it, for a window with buttons to take that back.
+pub(crate) fn controls(asker: &Asker, since: SystemTime, now: SystemTime) -> String {
+    let (address, time) = (asker.peer.ip().to_canonical(), words::local(since, now));
+    format!("{} ({address}) CONTROLS your desktop, seen since {time}. ESC takes control back.", asker.name)
 }
 
 /// Who sees the desktop, since when, and how to stop it: longest wording first (R50).
@@ -166,6 +197,16 @@ mod tests {
             );
             assert!(!whole.contains('\u{1b}') && !whole.contains('\u{202e}'));
             assert_eq!(with_note(None, &question), question);
+        }
+    }
+
+    #[test]
+    fn a_window_says_the_same_as_a_terminal() {
+        for kind in [Kind::View, Kind::Control] {
+            let inquiry = Inquiry { kind, about: asker(), note: Message::new("Call 555 first.") };
+            let terminal = in_words(&inquiry).split_whitespace().collect::<Vec<_>>().join(" ");
+            let window = in_paragraphs(&inquiry).join(" ");
+            assert_eq!(terminal.trim_end(), format!("{window} {}", HOW.trim_end()));
         }
     }
 

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use integration::{Cast, Expert, Failure, Outcome, Person, Stage};
+use integration::picture::Line;
+use integration::xserver::XServer;
+use integration::{Cast, Expert, Failure, Outcome, Person, Stage, probe};
 
 /// A novice with a host and agents, and where they meet.
 struct Sessions {
@@ -207,3 +209,171 @@ fn an_agent_goes_on_to_the_next_host() -> Outcome {
     assert!(answered(&mut host)?.1.starts_with("agent pts/"));
     Ok(())
 }
+
+/// Where the agent's window lies on a display, once it is there: left, top, width, height.
+fn window(screen: &XServer) -> Result<[i32; 4], Failure> {
+    screen.tool("xdotool", &["search", "--sync", "--onlyvisible", "--name", TITLE])?;
+    let place =
+        screen.tool("xdotool", &["search", "--onlyvisible", "--name", TITLE, "getwindowgeometry", "--shell"])?;
+    let value = |name: &str| place.lines().find_map(|line| line.strip_prefix(name)?.parse().ok());
+    match (value("X="), value("Y="), value("WIDTH="), value("HEIGHT=")) {
+        (Some(x), Some(y), Some(width), Some(height)) => Ok([x, y, width, height]),
+        _ => Err(Failure::new("no place of the window").seen(place)),
+    }
+}
+
+/// Clicks the button that is the n-th from the right.
+fn click(screen: &XServer, from_the_right: i32) -> Outcome {
+    let [x, y, width, height] = window(screen)?;
+    let at = [x + width - 90 - 160 * from_the_right, y + height - 42].map(|at| at.to_string());
+    screen.tool("xdotool", &["mousemove", &at[0], &at[1], "click", "1"]).map(drop)
+}
+
+/// What stands in a line of the window.
+fn line(screen: &XServer, sessions: &Sessions, index: usize) -> Result<String, Failure> {
+    let [x, y, width, _] = window(screen)?;
+    let at = |value: i32| usize::try_from(value).unwrap_or_default();
+    let (ink, paper) = ([0x14, 0x32, 0x4F], [0xFF; 3]);
+    let line = Line { x: at(x) + 20, y: at(y) + 20 + 20 * index, scale: 1, cells: at(width - 40) / 10, ink, paper };
+    Ok(screen.picture(sessions.stage.path())?.text(line))
+}
+
+const TITLE: &str = "^Remote Assistance$";
+const YES: i32 = 0;
+const NO: i32 = 1;
+const STOP: i32 = 0;
+const X11: &[&str] = &["Xvfb", "xdotool", "import"];
+
+#[test]
+fn s049_r034_two_displays_and_a_terminal_are_asked_and_the_first_answer_closes_the_others() -> Outcome {
+    let name = "s049_r034_two_displays_and_a_terminal_are_asked_and_the_first_answer_closes_the_others";
+    if !probe::has_all(name, X11) {
+        return Ok(());
+    }
+    let sessions = Sessions::new()?;
+    let screens = [XServer::virtual_screen(1000, 700)?, XServer::virtual_screen(1000, 700)?];
+    let mut host = sessions.host()?;
+    let mut terminal = sessions.counting_agent()?;
+    let mut windows = Vec::new();
+    for screen in &screens {
+        let mut agent = sessions.novice().arg("agent").env("DISPLAY", screen.display()).start()?;
+        assert_eq!(agent.wait_event("registered")?.field("counts"), Some(&true.into()));
+        windows.push(agent);
+    }
+    let mut expert = sessions.stage.expert().args(["--request-control", "--type", "tulips"]).watches()?;
+    let everywhere = |windows: &mut Vec<Person>, terminal: &mut Person, kind: &str| -> Outcome {
+        for agent in windows.iter_mut().chain([terminal]) {
+            assert_eq!(agent.wait_event("consent_asked")?.text("kind"), Some(kind));
+        }
+        Ok(())
+    };
+
+    // Seeing: yes, in the second window.
+    everywhere(&mut windows, &mut terminal, "view")?;
+    assert!(line(&screens[0], &sessions, 0)?.starts_with("Piet Jansen wants to see your desktop."));
+    click(&screens[1], YES)?;
+    assert_eq!(answered(&mut host)?, ("yes".to_owned(), format!("agent {}", screens[1].display())));
+    windows[0].wait_event("withdrawn")?;
+    terminal.wait_event("withdrawn")?;
+    expert.wait_event("first_frame")?;
+
+    // Controlling: no, in the first window, by the key that is the default.
+    everywhere(&mut windows, &mut terminal, "control")?;
+    window(&screens[0])?;
+    screens[0]
+        .tool("xdotool", &["search", "--onlyvisible", "--name", TITLE, "windowfocus", "--sync", "key", "Return"])?;
+    assert_eq!(answered(&mut host)?, ("no".to_owned(), format!("agent {}", screens[0].display())));
+    windows[1].wait_event("withdrawn")?;
+    terminal.wait_event("withdrawn")?;
+    expert.wait_event("control_refused")?;
+
+    // Who sees it stands in the corner of both, and can be stopped there.
+    for screen in &screens {
+        assert!(line(screen, &sessions, 0)?.starts_with("Piet Jansen (127."));
+    }
+    click(&screens[0], STOP)?;
+    assert_eq!(host.wait_event("ended")?.text("reason"), Some("stopped"));
+    expert.wait_exit()?;
+    assert!(!host.has_seen("controlling"), "{}", host.report());
+    Ok(())
+}
+
+#[test]
+fn a_key_or_a_click_before_a_question_could_be_read_means_nothing() -> Outcome {
+    if !probe::has_all("a_key_or_a_click_before_a_question_could_be_read_means_nothing", X11) {
+        return Ok(());
+    }
+    let sessions = Sessions::new()?;
+    let screen = XServer::virtual_screen(1000, 700)?;
+    let mut host = sessions.host()?;
+    let mut agent = sessions.novice().arg("agent").env("DISPLAY", screen.display()).start()?;
+    agent.wait_event("registered")?;
+    let mut expert = sessions.expert()?;
+    // As soon as the window is there, and again and again until it can be answered.
+    window(&screen)?;
+    screen.tool("xdotool", &["search", "--onlyvisible", "--name", TITLE, "windowfocus", "--sync"])?;
+    let mut early = 0;
+    while !agent.has_seen("consent_asked") {
+        assert!(!agent.has_seen("answered"), "{}", agent.report());
+        screen.tool("xdotool", &["key", "Tab"])?;
+        early += 1;
+    }
+    assert!(early > 0);
+    assert!(!agent.has_seen("answered"), "{}", agent.report());
+    // Of the last Tab nobody knows on which side it fell: a click is no question of focus.
+    click(&screen, NO)?;
+    assert_eq!(answered(&mut host)?.0, "no");
+    assert_eq!(expert.exit_code()?, Some(85));
+    Ok(())
+}
+
+#[test]
+fn s049_a_host_without_a_display_shares_the_one_whose_key_an_agent_hands_over() -> Outcome {
+    let name = "s049_a_host_without_a_display_shares_the_one_whose_key_an_agent_hands_over";
+    if !probe::has_all(name, X11) {
+        return Ok(());
+    }
+    let sessions = Sessions::new()?;
+    let key = sessions.stage.path().join("Xauthority");
+    fs::write(&key, xauthority(&COOKIE))?;
+    let screen = XServer::guarded(1000, 700, &key)?;
+    let lock_out = sessions.stage.path().join("empty");
+    fs::write(&lock_out, "")?;
+    // Without the key that display is shut, so it is the agent's key that opens it.
+    let agent = sessions.novice().arg("agent").env("DISPLAY", screen.display()).env("XAUTHORITY", &lock_out);
+    assert_ne!(agent.start()?.exit_code()?, Some(0));
+    let agent = sessions.novice().arg("agent").env("DISPLAY", screen.display()).env("XAUTHORITY", &key);
+    let mut agent = agent.env("RUST_LOG", "trace").start()?;
+    let host = sessions.novice().invites_on("auto", "Kim Aalbers").arg("--password-file");
+    let mut host = host.arg(sessions.stage.password_file()).env("RUST_LOG", "trace").start()?;
+    host.wait_event("listening")?;
+    let mut expert = sessions.expert()?;
+    agent.wait_event("consent_asked")?;
+    screen.guarded_tool(&key, "xdotool", &["search", "--onlyvisible", "--name", TITLE, "windowfocus", "--sync"])?;
+    screen.guarded_tool(&key, "xdotool", &["key", "Tab"])?;
+    screen.guarded_tool(&key, "xdotool", &["key", "Return"])?;
+    assert_eq!(answered(&mut host)?.0, "yes");
+    expert.wait_event("first_frame")?;
+    expert.sees("that display", |picture| (picture.width() == 1000).then_some(()))?;
+    let digits: String = COOKIE.iter().map(|byte| format!("{byte:02x}")).collect();
+    let list = format!("{COOKIE:?}");
+    for person in [&host, &agent] {
+        let report = person.process().look(|seen| format!("{}{}{}", seen.out, seen.err, seen.terminal));
+        assert!(report.contains("TRACE") || report.contains("DEBUG"), "the logs are on");
+        assert!(!report.contains(&digits) && !report.contains(list.trim_matches(['[', ']'])), "the key is in a log");
+    }
+    Ok(())
+}
+
+/// A file with this key for any display.
+fn xauthority(cookie: &[u8]) -> Vec<u8> {
+    let wild: u16 = 0xFFFF;
+    let mut file = wild.to_be_bytes().to_vec();
+    for field in [&b""[..], b"", b"MIT-MAGIC-COOKIE-1", cookie] {
+        file.extend(u16::try_from(field.len()).unwrap_or_default().to_be_bytes());
+        file.extend(field);
+    }
+    file
+}
+
+const COOKIE: [u8; 16] = [0xC0, 0x01, 0xC1, 0xE5, 7, 91, 13, 201, 33, 180, 99, 142, 55, 250, 76, 118];
