@@ -7,7 +7,7 @@ use embedded_graphics::mono_font::{
 };
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
-use embedded_graphics::primitives::{PrimitiveStyleBuilder, Rectangle, StyledDrawable as _};
+use embedded_graphics::primitives::{PrimitiveStyleBuilder, Rectangle, StrokeAlignment, StyledDrawable as _};
 use embedded_graphics::text::{Baseline, Text};
 
 /// What stands in a window: text above, buttons below.
@@ -88,7 +88,9 @@ impl Sheet {
     pub(super) fn draw(&self) -> Canvas {
         let (width, height) = self.size();
         let mut canvas = Canvas { width, height, pixels: vec![0; usize::from(width) * usize::from(height) * 4] };
-        paint(canvas.clear(PAPER));
+        let edge = PrimitiveStyleBuilder::new().stroke_color(INK).stroke_width(2).fill_color(PAPER);
+        let edge = edge.stroke_alignment(StrokeAlignment::Inside).build();
+        paint(canvas.bounding_box().draw_styled(&edge, &mut canvas));
         for (at, line) in (0..).zip(&self.lines) {
             let place = Point::new(MARGIN.into(), i32::from(MARGIN) + at * i32::from(CELL.1));
             canvas.write(place, line, INK, PAPER);

@@ -304,7 +304,7 @@ impl Desk {
         let (depth, visual) = (self.screen.root_depth, self.screen.root_visual);
         let (x, y, class) = (place(left), place(top), WindowClass::INPUT_OUTPUT);
         self.connection
-            .create_window(depth, window, self.screen.root, x, y, width, height, 1, class, visual, &looks)
+            .create_window(depth, window, self.screen.root, x, y, width, height, 0, class, visual, &looks)
             .map_err(gone)?;
         self.describe(window, (width, height))?;
         self.connection.map_window(window).map_err(gone)?;
