@@ -80,7 +80,7 @@ fn follow(mut line: HostLine, mut face: impl Face + 'static, teller: &Teller, ov
                 let _ = over.send(Err(Failure::chain(&error)));
                 return;
             }
-            while let Ok(scene) = line.next() {
+            while let Ok(scene) = line.hear() {
                 play(scene, &mut face, &teller);
             }
             teller.event("host_gone", json!({}));

@@ -188,7 +188,8 @@ impl Seated {
             }
         });
         let agents = let_agents_in(&places, &running);
-        if !has_terminal() && !(agents.is_some() && places.wait_for_anybody(AGENTS_COME_WITHIN)) {
+        let somebody = has_terminal() || (agents.is_some() && places.wait_for_anybody(AGENTS_COME_WITHIN));
+        if !somebody {
             return Err(Failure::other("there is no terminal here and no agent, so nobody could be asked")
                 .advice("Start novice-host in a terminal window, or `novice-host agent` in your session."));
         }

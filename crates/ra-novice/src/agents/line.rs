@@ -79,7 +79,7 @@ impl HostLine {
     ///
     /// # Errors
     /// When the host is gone, or makes no sense.
-    pub fn next(&mut self) -> io::Result<Scene> {
+    pub fn hear(&mut self) -> io::Result<Scene> {
         let Some(reader) = &mut self.reader else { return Err(io::ErrorKind::NotConnected.into()) };
         let mut line = Vec::new();
         reader.take(LONGEST_LINE as u64).read_until(b'\n', &mut line)?;

@@ -40,8 +40,8 @@ impl Host {
     fn agent(&self) -> HostLine {
         let mut line = HostLine::watch(self.path(), On::Terminal).unwrap();
         line.connect().unwrap();
-        assert_eq!(line.next().unwrap(), Scene::Welcome { counts: true });
-        assert_eq!(line.next().unwrap(), Scene::Show(Status::Waiting));
+        assert_eq!(line.hear().unwrap(), Scene::Welcome { counts: true });
+        assert_eq!(line.hear().unwrap(), Scene::Show(Status::Waiting));
         line
     }
 
@@ -105,11 +105,11 @@ fn s049_r034_two_agents_are_asked_the_first_answer_counts_and_the_other_closes()
         let mut host = Host::new();
         let (mut first, mut second) = (host.agent(), host.agent());
         let answers = host.asks();
-        let (number, other) = (number(first.next().unwrap()), number(second.next().unwrap()));
+        let (number, other) = (number(first.hear().unwrap()), number(second.hear().unwrap()));
         second.speaker().answer(other, yes);
         let (_, reply) = answers.recv_timeout(DEADLINE).unwrap();
         assert_eq!((reply.yes, reply.place.as_str()), (yes, "agent pts/7"));
-        assert_eq!(first.next().unwrap(), Scene::Withdraw);
+        assert_eq!(first.hear().unwrap(), Scene::Withdraw);
         first.speaker().answer(number, !yes);
         // What comes next on the line comes after the late answer.
         first.speaker().stop();
@@ -123,7 +123,7 @@ fn an_answer_to_another_question_is_none() {
     let mut host = Host::new();
     let mut agent = host.agent();
     let answers = host.asks();
-    let number = number(agent.next().unwrap());
+    let number = number(agent.hear().unwrap());
     for wrong in [0, number - 1, number + 1, u64::MAX] {
         agent.speaker().answer(wrong, true);
     }
@@ -148,9 +148,9 @@ fn s049_another_program_is_turned_away_and_told_why() {
     let agents = listen(directory.path(), &places, strict, channel().0);
     let mut line = HostLine::watch(directory.path(), On::Terminal).unwrap();
     line.connect().unwrap();
-    let Scene::Unwelcome(why) = line.next().unwrap() else { panic!("welcome") };
+    let Scene::Unwelcome(why) = line.hear().unwrap() else { panic!("welcome") };
     assert!(why.contains("another program file"), "{why}");
-    assert!(line.next().is_err(), "and that is the end");
+    assert!(line.hear().is_err(), "and that is the end");
     assert!(!places.wait_for_anybody(Duration::ZERO));
     assert!(nobody.try_recv().is_err(), "who never counted leaves nobody alone");
     drop(agents);
@@ -162,7 +162,7 @@ fn an_agent_that_hangs_up_answers_nothing_and_the_last_one_is_missed() {
     let (first, mut second) = (host.agent(), host.agent());
     let answers = host.asks();
     drop(first);
-    let number = number(second.next().unwrap());
+    let number = number(second.hear().unwrap());
     second.speaker().answer(number, true);
     assert!(answers.recv_timeout(DEADLINE).unwrap().1.yes, "the other one decides");
     let answers = host.asks();
@@ -190,7 +190,7 @@ fn an_agent_that_makes_no_sense_is_gone_and_disturbs_nobody() {
         }
     }
     let answers = host.asks();
-    let number = number(good.next().unwrap());
+    let number = number(good.hear().unwrap());
     good.speaker().answer(number, true);
     assert!(answers.recv_timeout(DEADLINE).unwrap().1.yes);
     assert!(host.wishes.try_recv().is_err(), "nobody who was not let in is heard");
@@ -214,7 +214,7 @@ fn an_agent_that_does_not_read_is_gone_and_holds_up_nobody() {
     host.places.show(&Status::Waiting);
     let mut good = host.agent();
     let answers = host.asks();
-    let number = number(good.next().unwrap());
+    let number = number(good.hear().unwrap());
     good.speaker().answer(number, true);
     assert!(answers.recv_timeout(DEADLINE).unwrap().1.yes);
 }
@@ -236,9 +236,9 @@ fn an_agent_finds_the_next_host_and_of_two_hosts_one_is_asked() {
     let second = listen(host.path(), &second_places, rules(), channel().0);
     assert!(!second_places.wait_for_anybody(Duration::ZERO));
     host.agents.take();
-    assert!(agent.next().is_err());
+    assert!(agent.hear().is_err());
     agent.connect().unwrap();
-    assert_eq!(agent.next().unwrap(), Scene::Welcome { counts: true });
+    assert_eq!(agent.hear().unwrap(), Scene::Welcome { counts: true });
     assert!(second_places.wait_for_anybody(DEADLINE));
     drop(second);
 }
