@@ -33,11 +33,17 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Offer help to a computer without an invitation; its policy and its user decide
-    #[command(after_help = "Example:\n  expert-connect offer kim-pc.example.org")]
+    #[command(
+        after_help = "Examples:\n  expert-connect offer kim-pc.example.org\n  expert-connect offer kim-pc --account lee"
+    )]
     Offer {
         /// The computer, by its name or address
         #[arg(value_name = "HOST[:PORT]")]
         host: String,
+
+        /// Be known by the password of this account of that computer, where its administrator allows that, instead of by your key
+        #[arg(long, value_name = "NAME")]
+        account: Option<String>,
 
         #[command(flatten)]
         connect: Box<Connect>,

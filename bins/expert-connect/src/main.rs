@@ -26,7 +26,7 @@ use clap::Parser as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ra_expert::{EndReason, Face, Fingerprint, Options, Plan, Viewer, ViewerEvent};
-use ra_ticket::{Endpoint, Invitation, KeyFingerprint};
+use ra_ticket::{AccountName, AccountPassword, Endpoint, Invitation, KeyFingerprint};
 use zeroize::Zeroizing;
 
 use crate::cli::{Cli, Command, Common, Connect, PasswordSource};
@@ -44,9 +44,9 @@ fn main() -> ExitCode {
             log::start(&common);
             show(&file, &password, &common)
         }
-        Cli { command: Some(Command::Offer { host, connect, common }), .. } => {
+        Cli { command: Some(Command::Offer { host, account, connect, common }), .. } => {
             log::start(&common);
-            offer::offer(&host, *connect, &common)
+            offer::offer(&host, account.as_deref(), *connect, &common)
         }
         Cli { command: Some(Command::Identity(cli::Identity::Show { common })), .. } => {
             log::start(&common);
@@ -257,6 +257,12 @@ impl Face for Headless {
             tracing::warn!(%failure, "the computer will be asked about again next time");
         }
         yes
+    }
+
+    fn account_password(&self, account: &AccountName) -> Option<AccountPassword> {
+        let question = format!("Password of the account {account} on that computer: ");
+        let typed = Terminal::open().and_then(|mut terminal| terminal.ask_password(&question)).ok()?;
+        AccountPassword::new(&typed).ok()
     }
 
     fn accept_key(&self, endpoint: &Endpoint, key: &Fingerprint) -> bool {

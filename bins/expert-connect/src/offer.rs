@@ -1,16 +1,18 @@
-//! `expert-connect offer` and `identity`: help without an invitation, by a key that the other side knows.
+//! `expert-connect offer` and `identity`: help without an invitation, by a key that the other side knows or by the password of
+//! an account there.
 
 use std::sync::Arc;
 
 use ra_expert::Plan;
-use ra_ticket::{Endpoint, Host};
+use ra_ticket::{AccountName, Endpoint, Host};
 use serde_json::json;
 
 use crate::cli::{Common, Connect};
 use crate::failure::Failure;
 use crate::report::{self, Report};
 use crate::state::State;
-use crate::{Headless, Signals, conclude, session, wants_to_connect};
+use crate::terminal::Terminal;
+use crate::{Headless, Signals, conclude, open, session, wants_to_connect};
 
 /// `expert-connect identity show`
 pub(crate) fn show_identity(common: &Common) -> Result<(), Failure> {
@@ -33,23 +35,29 @@ pub(crate) fn show_identity(common: &Common) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `expert-connect offer HOST[:PORT]`
-pub(crate) fn offer(host: &str, options: Connect, common: &Common) -> Result<(), Failure> {
+/// `expert-connect offer HOST[:PORT] [--account NAME]`
+pub(crate) fn offer(host: &str, account: Option<&str>, options: Connect, common: &Common) -> Result<(), Failure> {
     let signals = Signals::watch().map_err(|error| Failure::Engine(error.to_string()))?;
     let endpoint = endpoint(host)?;
+    let account = account.map(AccountName::new).transpose().map_err(|error| Failure::Usage(error.to_string()))?;
     let state = State::of_this_user()?;
-    let (identity, made) = state.identity_or_new()?;
+    // Whoever is known by an account needs no key.
+    let identity = if account.is_some() { None } else { Some(state.identity_or_new()?) };
     let known = state.known(&endpoint)?;
     let novice = endpoint.host.to_string();
     let report = Report::new(common.json, novice.clone());
+    let proof = match (&account, &identity) {
+        (Some(account), _) => format!("Your account there:  {account}"),
+        (None, Some((identity, _))) => format!("Your key:  {}", identity.fingerprint()),
+        (None, None) => String::new(),
+    };
     let text = format!(
         "You offer help to {endpoint} without an invitation.\n\n  \
-         Your key:  {}\n\n\
-         Its user is asked whether you may see the desktop, and nothing is shown before.\n",
-        identity.fingerprint()
+         {proof}\n\n\
+         Its user is asked whether you may see the desktop, and nothing is shown before.\n"
     );
     if !common.json {
-        if made {
+        if identity.as_ref().is_some_and(|(_, made)| *made) {
             report::print("This is your first offer: a key was made for you. Its administrator has to list it first.");
         }
         report::print(&text);
@@ -58,8 +66,18 @@ pub(crate) fn offer(host: &str, options: Connect, common: &Common) -> Result<(),
         return Ok(());
     }
     let mut wishes = crate::wishes(&options);
-    wishes.identity = Some(Arc::new(identity));
+    wishes.identity = identity.map(|(identity, _)| Arc::new(identity));
     let plan = Plan::offer(endpoint, known);
+    let plan = match account {
+        Some(account) => {
+            let password = open::given_account_password(&options.password)?;
+            if password.is_none() && Terminal::open().is_err() {
+                return Err(Failure::NoTerminal { missing: "the password; use --password-file" });
+            }
+            plan.as_account(account, password)
+        }
+        None => plan,
+    };
     let reason = session(plan, options, wishes, Headless { report, state: Some(state) }, &signals, novice)?;
     conclude(reason, common)
 }

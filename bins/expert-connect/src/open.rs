@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use miette::{NamedSource, SourceSpan};
 use ra_expert::{OpenError, Plan};
-use ra_ticket::{Invitation, InvitationError, MAX_FILE_BYTES, Password};
+use ra_ticket::{AccountPassword, Invitation, InvitationError, MAX_FILE_BYTES, Password};
+use zeroize::Zeroizing;
 
 use crate::cli::PasswordSource;
 use crate::failure::Failure;
@@ -60,15 +61,25 @@ fn floor(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// The password from a file or a descriptor, if one was named.
+/// The password of an invitation from a file or a descriptor, if one was named.
 pub(crate) fn given_password(source: &PasswordSource) -> Result<Option<Password>, Failure> {
+    given_line(source)?.map(|line| password(&line)).transpose()
+}
+
+/// The password of an account from a file or a descriptor, if one was named.
+pub(crate) fn given_account_password(source: &PasswordSource) -> Result<Option<AccountPassword>, Failure> {
+    let read = |line: Zeroizing<String>| AccountPassword::new(&line);
+    given_line(source)?.map(read).transpose().map_err(|error| Failure::Password(error.to_string()))
+}
+
+/// The first line of the file or the descriptor that was named.
+fn given_line(source: &PasswordSource) -> Result<Option<Zeroizing<String>>, Failure> {
     let path = match (&source.password_file, source.password_fd) {
         (Some(path), _) => path.clone(),
         (None, Some(number)) => format!("/proc/self/fd/{number}").into(),
         (None, None) => return Ok(None),
     };
-    let line = File::open(&path).and_then(read_line).map_err(Failure::PasswordSource)?;
-    password(&line).map(Some)
+    File::open(&path).and_then(read_line).map(Some).map_err(Failure::PasswordSource)
 }
 
 fn password(text: &str) -> Result<Password, Failure> {

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use ra_desktop::{Choice, OpenError};
+use ra_novice::accounts::{Accounts, NoAccounts};
 use ra_novice::agents::{self, Agents, Wish};
 use ra_novice::audit::Audit;
 use ra_novice::book::Scope;
@@ -95,6 +96,11 @@ pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure
     if offers && let Some(key) = identity.fingerprint() {
         teller.say(&format!("Help may be offered here without an invitation. The key of this computer is\n  {key}"));
     }
+    if policy.may_offer_by_password().is_ok()
+        && let Err(why) = accounts(&paths)
+    {
+        tracing::warn!("fAllowOfferByPassword has no effect here: {why}");
+    }
     let waiting = match (open, offers) {
         (0, _) => "Waiting for offers of help.".to_owned(),
         (1, false) => "Waiting for 1 invitation.".to_owned(),
@@ -112,6 +118,11 @@ pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure
         waiting,
     };
     hosting.run(|| {}, teller)
+}
+
+/// Who checks the passwords of accounts here, where an administrator wants that.
+fn accounts(paths: &Paths) -> Result<Accounts, NoAccounts> {
+    Accounts::of_this_computer(paths)
 }
 
 /// Another process is the host of these tickets.
@@ -244,6 +255,7 @@ impl Hosting {
                 let paths = paths.clone();
                 Box::new(move || Helpers::read(&paths))
             },
+            accounts: accounts(&paths).ok(),
             clock: crate::now,
             prompt: Box::new(places.clone()),
             report: Box::new(move |event| {

@@ -102,6 +102,10 @@ fn who_wants_to_see(about: &Asker) -> String {
              The administrator of this computer knows them by the key\r\n  {key};\r\n  \
              they have proved it, and connect from {from}."
         ),
+        Known::Password => format!(
+            "{name} offers to help you and wants to see your desktop. You have not invited them.\r\n  \
+             They gave the password of the account {name} on this computer, and connect from {from}."
+        ),
     };
     format!("{who}\r\n  They could not touch anything: you would be asked again for that.")
 }
@@ -182,6 +186,20 @@ mod tests {
         let key = ra_ticket::KeyFingerprint::of_spki(b"lee");
         let question = may_they_see(&Asker { known: Known::Key(key), ..asker() });
         for part in ["Lee offers to help you", "You have not invited them", &key.to_string(), "from 192.0.2.9"] {
+            assert!(question.contains(part), "{question}");
+        }
+        assert!(!question.contains("the name they give"));
+    }
+
+    #[test]
+    fn r077_the_question_of_an_offer_by_password_says_whose_password_it_was() {
+        let question = may_they_see(&Asker { known: Known::Password, ..asker() });
+        for part in [
+            "Lee offers to help you",
+            "You have not invited them",
+            "password of the account Lee on this computer",
+            "from 192.0.2.9",
+        ] {
             assert!(question.contains(part), "{question}");
         }
         assert!(!question.contains("the name they give"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ra_channels::remdesk::{Credentials, RemdeskExpert};
-use ra_ticket::expert_blob;
+use ra_ticket::{AccountLogin, expert_blob};
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
@@ -14,7 +14,7 @@ use crate::identity::HelperIdentity;
 use crate::input::{Controls, Order};
 use crate::picture::Picture;
 use crate::pin::Pin;
-use crate::plan::{Plan, Version};
+use crate::plan::{Account, Plan, Version};
 use crate::rdp::{Introduction, Session, WireError, join};
 
 /// What the expert wishes for one session.
@@ -78,19 +78,22 @@ impl Viewer {
     }
 
     async fn attempt(self) -> EndReason {
-        let Self { plan, options, face, picture, controls } = self;
-        let remdesk = match introduction(&plan, &options.name) {
-            Ok(remdesk) => remdesk,
-            Err(reason) => return reason,
-        };
+        let Self { mut plan, options, face, picture, controls } = self;
         let pace = if options.sequential { dial::Pace::AS_IN_2001 } else { dial::Pace::RACE };
         let introduction = Introduction::new(&plan, CLIENT_NAME);
         let joined = async {
-            let pin = match plan.pin {
+            let pin = match &plan.pin {
                 Pin::Computer(None) => Pin::Computer(Some(learn(&plan.endpoints, &introduction, &face).await?)),
-                pin => pin,
+                pin => pin.clone(),
             };
-            let caller = Caller { pin, identity: options.identity };
+            // From here on only a computer with a known key is spoken to, and what is said may be secret.
+            let login = match plan.account.take() {
+                Some(account) => Some(login(account, &face).await?),
+                None => None,
+            };
+            let remdesk = said_on_remdesk(&plan, &options.name, login.as_ref())?;
+            // Whoever wants to be known by an account keeps the key to themselves.
+            let caller = Caller { pin, identity: options.identity.filter(|_| login.is_none()) };
             let line = dial(&plan.endpoints, &caller, pace, &introduction, &face).await?;
             join(line.secured, remdesk).await.map_err(|error| {
                 info!(%error, "the connection was not completed");
@@ -131,10 +134,26 @@ async fn asked_to_end(controls: &Controls) {
     }
 }
 
-/// What will be said on `remdesk`, prepared before anything is dialled.
-fn introduction(plan: &Plan, name: &str) -> Result<RemdeskExpert, EndReason> {
+/// The account with its password, which a person is asked for where nobody gave it.
+async fn login(account: Account, face: &Arc<dyn Face>) -> Result<AccountLogin, EndReason> {
+    let Account { name, password } = account;
+    if let Some(password) = password {
+        return Ok(AccountLogin { name, password });
+    }
+    let (asked, whose) = (Arc::clone(face), name.clone());
+    let typed = tokio::task::spawn_blocking(move || asked.account_password(&whose)).await;
+    // Whoever types none does not want to go on.
+    let password = typed.ok().flatten().ok_or(EndReason::Asked)?;
+    Ok(AccountLogin { name, password })
+}
+
+/// What will be said on `remdesk`, prepared before the computer is dialled.
+fn said_on_remdesk(plan: &Plan, name: &str, login: Option<&AccountLogin>) -> Result<RemdeskExpert, EndReason> {
     let name = if name.is_empty() { NAME } else { name };
-    let blob = expert_blob::write(name, plan.proof.as_ref());
+    let blob = match login {
+        Some(login) => expert_blob::write_login(name, login),
+        None => expert_blob::write(name, plan.proof.as_ref()),
+    };
     let expert_blob = blob.as_str().into();
     let credentials = match plan.version {
         Version::One => {

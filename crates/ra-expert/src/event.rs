@@ -4,7 +4,7 @@ use core::fmt;
 use std::time::Duration;
 
 use ra_session::RevokedBy;
-use ra_ticket::{Endpoint, KeyFingerprint};
+use ra_ticket::{AccountName, AccountPassword, Endpoint, KeyFingerprint};
 
 use crate::cursor::Cursor;
 use crate::pin::Fingerprint;
@@ -193,7 +193,7 @@ impl fmt::Display for EndReason {
             }
             Self::OfferNotTaken => f.write_str(
                 "the connection could not be established; check for network problems, whether that computer allows offers of \
-                 help, and whether its administrator has listed your key",
+                 help, and whether its administrator has listed your key or lets an account's password count",
             ),
             Self::OtherKey => f.write_str(
                 "the computer that answered is not known by this key; nothing was sent to it, and your own key was not shown",
@@ -206,7 +206,7 @@ impl fmt::Display for EndReason {
 
 /// Whoever sits in front of the engine: a window, a terminal, a test.
 ///
-/// The engine calls it from its own task; everything but [`Face::accept_key`] must return at once.
+/// The engine calls it from its own task; everything but the questions to a person must return at once.
 pub trait Face: Send + Sync + 'static {
     /// Something happened.
     fn event(&self, event: &ViewerEvent);
@@ -224,6 +224,13 @@ pub trait Face: Send + Sync + 'static {
     fn accept_computer(&self, endpoint: &Endpoint, key: KeyFingerprint) -> bool {
         let _ = (endpoint, key);
         false
+    }
+
+    /// Asks a person for the password of this account of the computer that help is offered to, whose key is known by now;
+    /// `None` ends the offer. Called on a thread that may block.
+    fn account_password(&self, account: &AccountName) -> Option<AccountPassword> {
+        let _ = account;
+        None
     }
 
     /// Asks a person whether this key belongs to the novice's computer, when the invitation cannot tell.

@@ -1,8 +1,8 @@
 //! The plan: which endpoints in which order, what to expect there, and what to say once the right one answered.
 
 use ra_ticket::{
-    ConnectionString2, Endpoint, Invitation, KeyFingerprint, LhTicket, MAX_ADDRESSES, PassStub, Password, Proof,
-    RcTicket, SessionId,
+    AccountName, AccountPassword, ConnectionString2, Endpoint, Invitation, KeyFingerprint, LhTicket, MAX_ADDRESSES,
+    PassStub, Password, Proof, RcTicket, SessionId,
 };
 use zeroize::Zeroizing;
 
@@ -17,6 +17,14 @@ pub struct Plan {
     pub(crate) proof: Option<Proof>,
     pub(crate) connection_string: Zeroizing<String>,
     pub(crate) novice: String,
+    pub(crate) account: Option<Account>,
+}
+
+/// The account of the novice's computer that the helper is to be known by.
+pub(crate) struct Account {
+    pub(crate) name: AccountName,
+    /// Without one the [`Face`](crate::Face) is asked, once the computer's key is known.
+    pub(crate) password: Option<AccountPassword>,
 }
 
 /// Which version of the Remote Assistance exchange the ticket asks for. Source: session-protocol section 1.
@@ -83,7 +91,17 @@ impl Plan {
             version: Version::Two,
             proof: None,
             connection_string: Zeroizing::default(),
+            account: None,
         }
+    }
+
+    /// An offer by the password of an account of that computer instead of the helper's own key, which is not shown then.
+    ///
+    /// The password is sent inside TLS to a computer whose key is known, and to no other; without one the
+    /// [`Face`](crate::Face) is asked for it, after the question about the key.
+    #[must_use]
+    pub fn as_account(self, name: AccountName, password: Option<AccountPassword>) -> Self {
+        Self { account: Some(Account { name, password }), ..self }
     }
 
     fn by_connection_string(
@@ -99,6 +117,7 @@ impl Plan {
             proof,
             connection_string: Zeroizing::new(string.to_string()),
             novice,
+            account: None,
         })
     }
 
@@ -111,6 +130,7 @@ impl Plan {
             proof,
             connection_string: Zeroizing::new(ticket.to_string()),
             novice,
+            account: None,
         })
     }
 

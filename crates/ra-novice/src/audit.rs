@@ -21,7 +21,7 @@ use std::path::Path;
 
 use ra_session::UnixTime;
 use ra_session::invitations::Source;
-use ra_ticket::KeyFingerprint;
+use ra_session::offers::Helper;
 use serde::Serialize;
 
 use crate::settings::Paths;
@@ -58,7 +58,7 @@ pub enum Cause {
     Policy,
     /// The ticket was made for an official helper, and this is another one (S105).
     NotOfficial,
-    /// HelpAssistant is disabled or may not log on (R29).
+    /// HelpAssistant is disabled or may not log on (R29); or an account whose password was right may not be used now.
     Account,
     /// Policy allows no offers (R75).
     OfferPolicy,
@@ -66,7 +66,7 @@ pub enum Cause {
     OfferUnverified,
     /// An offer with a key that is known, of somebody who may not offer (R76).
     OfferNotListed,
-    /// The proof of the password was wrong (R38).
+    /// The proof of the password was wrong (R38), or the password of an account.
     WrongPassword,
     /// Too many wrong proofs or refusals lately (R39, R40a).
     Locked,
@@ -138,6 +138,9 @@ struct Line<What> {
     /// The key of a helper who offered.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    /// The account of a helper who offered, once its password was proved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
     /// How many refusals of the same source were left out before this one.
     #[serde(skip_serializing_if = "is_zero")]
     left_out: u64,
@@ -167,14 +170,14 @@ impl Audit {
     }
 
     /// Somebody was refused.
-    pub fn refused(&self, now: UnixTime, peer: SocketAddr, cause: Cause, key: Option<KeyFingerprint>) {
+    pub fn refused(&self, now: UnixTime, peer: SocketAddr, cause: Cause, helper: Option<&Helper>) {
         let Some(left_out) = self.crowd.borrow_mut().admit(Source::of(peer.ip()), now) else { return };
-        self.write(now, peer, Refused { event: REFUSED }, REFUSED, Some(cause), key, left_out);
+        self.write(now, peer, Refused { event: REFUSED }, REFUSED, Some(cause), helper, left_out);
     }
 
     /// Something happened in a session.
-    pub fn session(&self, now: UnixTime, peer: SocketAddr, step: &Step, key: Option<KeyFingerprint>) {
-        self.write(now, peer, step, step.name(), None, key, 0);
+    pub fn session(&self, now: UnixTime, peer: SocketAddr, step: &Step, helper: Option<&Helper>) {
+        self.write(now, peer, step, step.name(), None, helper, 0);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of a line, each once")]
@@ -185,9 +188,14 @@ impl Audit {
         what: What,
         name: &str,
         cause: Option<Cause>,
-        key: Option<KeyFingerprint>,
+        helper: Option<&Helper>,
         left_out: u64,
     ) {
+        let (key, account) = match helper {
+            Some(Helper::Key(key)) => (Some(key.to_string()), None),
+            Some(Helper::Account(name)) => (None, Some(name.as_str().to_owned())),
+            None => (None, None),
+        };
         let line = Line {
             time: rfc3339(now),
             what,
@@ -195,7 +203,8 @@ impl Audit {
             peer: peer.ip().to_canonical(),
             port: peer.port(),
             cause,
-            key: key.map(|key| key.to_string()),
+            key,
+            account,
             left_out,
         };
         let Ok(text) = serde_json::to_string(&line) else { return };

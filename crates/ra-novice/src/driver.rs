@@ -23,7 +23,7 @@ pub(crate) async fn run(shared: Rc<Shared>, proved: Proved) {
     let Proved { mut line, frames, admission, control, standing, asker } = proved;
     let (local, local_in) = mpsc::unbounded_channel();
     let Some(seat) = shared.sit_down(&standing, local.clone()) else {
-        refuse(shared, asker.peer, RefusedCause::Busy, standing.key());
+        refuse(shared, asker.peer, RefusedCause::Busy, standing.helper());
         let _ = line.result(ResultCode::AlreadyBeingHelped);
         line.close().await;
         return;
@@ -266,7 +266,7 @@ impl Driver<'_> {
             Milestone::Viewing => {
                 self.seen_since = Some(SystemTime::now());
                 if let Standing::Offer(helper) = &self.standing {
-                    self.shared.offers.borrow_mut().accepted(helper.key);
+                    self.shared.offers.borrow_mut().accepted(&helper.proved);
                 }
                 self.step(&Step::Viewing);
                 self.shared.report(HostEvent::Viewing);
@@ -294,11 +294,11 @@ impl Driver<'_> {
     }
 
     fn refuse(&self, cause: RefusedCause) {
-        refuse(self.shared, self.asker.peer, cause, self.standing.key());
+        refuse(self.shared, self.asker.peer, cause, self.standing.helper());
     }
 
     fn step(&self, step: &Step) {
-        self.shared.note_step(self.asker.peer, step, self.standing.key());
+        self.shared.note_step(self.asker.peer, step, self.standing.helper());
     }
 
     fn show_status(&self, controlling: bool) {
@@ -337,7 +337,7 @@ impl Driver<'_> {
         let found = match &self.standing {
             Standing::Ticket(found) => found,
             Standing::Offer(helper) => {
-                let last = self.shared.offers.borrow_mut().refused(helper.key, how, now);
+                let last = self.shared.offers.borrow_mut().refused(&helper.proved, how, now);
                 self.refuse(cause);
                 if last {
                     tracing::warn!(

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ra_policy::{HelperName, Offerer, Policy};
-use ra_ticket::{KeyFingerprint, UntrustedName};
+use ra_session::offers::Helper;
+use ra_ticket::{AccountName, KeyFingerprint, UntrustedName};
 
 use crate::policy::{Trust, groups, read_text};
 use crate::settings::Paths;
@@ -18,12 +19,12 @@ pub struct Helpers {
     bound: BTreeMap<KeyFingerprint, HelperName>,
 }
 
-/// A helper whose key was proved in the handshake and is known here.
+/// A helper who is known here: by a key that was proved in the handshake, or by the password of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownHelper {
-    /// The key.
-    pub key: KeyFingerprint,
-    /// The account or name that the administrator bound it to.
+    /// What they have proved.
+    pub proved: Helper,
+    /// The account, or the account or name that the administrator bound the key to.
     pub name: Option<HelperName>,
     /// Everything a list of helpers may name them by.
     pub offerer: Offerer,
@@ -73,17 +74,11 @@ impl Helpers {
         let mut names = BTreeSet::from([by_key]);
         let mut administrator = false;
         if let Some(name) = &name {
-            names.insert(name.clone());
-            if name.is_local() {
-                let groups = groups::of_account(name.as_str()).unwrap_or_else(|why| {
-                    tracing::warn!(account = name.as_str(), why, "the groups of a helper's account cannot be found");
-                    Vec::new()
-                });
-                administrator = groups.iter().any(|group| groups::ADMINISTRATORS.contains(&group.as_str()));
-                names.extend(groups.iter().filter_map(|group| HelperName::new(group)));
-            }
+            let account = as_account(name);
+            names.extend(account.names);
+            administrator = account.administrator;
         }
-        Some(KnownHelper { key, name, offerer: Offerer { names, administrator } })
+        Some(KnownHelper { proved: Helper::Key(key), name, offerer: Offerer { names, administrator } })
     }
 
     /// Whether somebody with this key may come for an invitation that was made for `helper`: where keys are enrolled for
@@ -96,11 +91,35 @@ impl Helpers {
 }
 
 impl KnownHelper {
-    /// What the novice is told: the name that the key is bound to, else the key.
+    /// The helper who has proved the password of this account.
+    pub(crate) fn of_account(account: &AccountName) -> Option<Self> {
+        let name = HelperName::new(account.as_str())?;
+        let offerer = as_account(&name);
+        Some(Self { proved: Helper::Account(name.clone()), name: Some(name), offerer })
+    }
+
+    /// What the novice is told: the account, or the name that the key is bound to, else the key.
     #[must_use]
     pub fn called(&self) -> String {
-        self.name.as_ref().map_or_else(|| self.key.to_string(), |name| UntrustedName::new(name.as_str()).to_string())
+        match (&self.name, &self.proved) {
+            (Some(name), _) | (None, Helper::Account(name)) => UntrustedName::new(name.as_str()).to_string(),
+            (None, Helper::Key(key)) => key.to_string(),
+        }
     }
+}
+
+/// What an account counts as: itself, and its groups where it is one of this computer (S116).
+fn as_account(name: &HelperName) -> Offerer {
+    let mut offerer = Offerer { names: BTreeSet::from([name.clone()]), administrator: false };
+    if name.is_local() {
+        let groups = groups::of_account(name.as_str()).unwrap_or_else(|why| {
+            tracing::warn!(account = name.as_str(), why, "the groups of a helper's account cannot be found");
+            Vec::new()
+        });
+        offerer.administrator = groups.iter().any(|group| groups::ADMINISTRATORS.contains(&group.as_str()));
+        offerer.names.extend(groups.iter().filter_map(|group| HelperName::new(group)));
+    }
+    offerer
 }
 
 /// In the directory of the machine's policy.

@@ -9,14 +9,14 @@ use std::time::Duration;
 use ra_desktop::{Cause, Choice, Demo, Desktop, OpenError, Waker, X11Access};
 use ra_policy::Policy;
 use ra_session::invitations::{EndCause, TicketId};
-use ra_session::offers::OfferGuard;
+use ra_session::offers::{Helper, OfferGuard};
 use ra_session::{InputGate, LocalEvent, Moment, Seat, UnixTime, ViewGate};
-use ra_ticket::KeyFingerprint;
 use rustls::ServerConfig;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
+use crate::accounts::Accounts;
 use crate::audit::{self, Audit};
 use crate::book::{Book, Gone, Scope};
 use crate::control::{Change, InUse};
@@ -49,6 +49,8 @@ pub struct HostOptions {
     pub policy: Box<dyn Fn() -> Policy>,
     /// Reads whose keys are known here, anew for each connection that it matters for.
     pub helpers: Box<dyn Fn() -> Helpers>,
+    /// Checks passwords of accounts for helpers without a known key; none where that cannot be.
+    pub accounts: Option<Accounts>,
     /// Reads the calendar.
     pub clock: fn() -> UnixTime,
     /// Where the novice is asked.
@@ -258,6 +260,7 @@ impl Host {
             book: RefCell::new(Book::open(options.store, options.scope, (options.clock)())?),
             policy: options.policy,
             helpers: options.helpers,
+            accounts: options.accounts,
             offers: RefCell::default(),
             waits_for_offers,
             clock: options.clock,
@@ -304,6 +307,7 @@ pub(crate) struct Shared {
     pub(crate) book: RefCell<Book>,
     pub(crate) policy: Box<dyn Fn() -> Policy>,
     pub(crate) helpers: Box<dyn Fn() -> Helpers>,
+    pub(crate) accounts: Option<Accounts>,
     pub(crate) offers: RefCell<OfferGuard>,
     /// True for a host that waits for whoever may come, false for one of a single invitation.
     waits_for_offers: bool,
@@ -347,14 +351,14 @@ impl Shared {
     }
 
     /// Notes a refusal for the administrator.
-    pub(crate) fn note_refusal(&self, peer: SocketAddr, cause: audit::Cause, key: Option<KeyFingerprint>) {
-        self.audit.refused(self.now(), peer, cause, key);
+    pub(crate) fn note_refusal(&self, peer: SocketAddr, cause: audit::Cause, helper: Option<&Helper>) {
+        self.audit.refused(self.now(), peer, cause, helper);
     }
 
     /// Notes a moment of a session for the administrator, if sessions are to be logged.
-    pub(crate) fn note_step(&self, peer: SocketAddr, step: &audit::Step, key: Option<KeyFingerprint>) {
+    pub(crate) fn note_step(&self, peer: SocketAddr, step: &audit::Step, helper: Option<&Helper>) {
         if (self.policy)().logs_sessions() {
-            self.audit.session(self.now(), peer, step, key);
+            self.audit.session(self.now(), peer, step, helper);
         }
     }
 

@@ -34,6 +34,7 @@
 //!     when_stopped: host::WhenStopped::KeepTickets,
 //!     mappings: MappingKeeper::start(&paths, std::sync::Arc::new(ra_nat::NoGateway), clock)?,
 //!     helpers: Box::new(ra_novice::helpers::Helpers::default),
+//!     accounts: ra_novice::accounts::Accounts::of_this_computer(&paths).ok(),
 //!     policy: Box::new({
 //!         let paths = paths.clone();
 //!         move || policy::EffectivePolicy::read(&paths).policy
@@ -51,6 +52,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test stops at the first surprise"))]
 
+pub mod accounts;
 pub mod agents;
 pub mod audit;
 pub mod book;
@@ -68,6 +70,7 @@ pub mod identity;
 pub mod invite;
 pub mod listen;
 pub mod mappings;
+mod offer;
 pub mod places;
 pub mod policy;
 #[cfg(test)]

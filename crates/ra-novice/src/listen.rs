@@ -6,11 +6,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ra_channels::remdesk::{Proof, ResultCode, Version};
-use ra_policy::{ControlAllowed, Denied, HelpAllowed, OfferAllowed, Policy};
+use ra_policy::{ControlAllowed, Denied, HelpAllowed, Policy};
 use ra_session::Admission;
 use ra_session::invitations::Source;
-use ra_session::offers::Refusal as Unwanted;
-use ra_ticket::{KeyFingerprint, RcTicket, UNSOLICITED_HELP, UntrustedName, expert_blob};
+use ra_session::offers::Helper;
+use ra_ticket::{RcTicket, UNSOLICITED_HELP, UntrustedName, expert_blob};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 
@@ -20,6 +20,7 @@ use crate::driver;
 use crate::event::{HostEvent, RefusedCause};
 use crate::helpers::KnownHelper;
 use crate::host::{HostError, Shared};
+use crate::offer;
 use crate::prompt::{Asker, Known};
 use crate::rdp::{self, Allowance, ClientHello, FramesOut, FromExpert, Line, LineError};
 
@@ -104,7 +105,7 @@ pub(crate) struct Proved {
 pub(crate) enum Standing {
     /// With an invitation.
     Ticket(Found),
-    /// Without one: a helper whose key is known here.
+    /// Without one: a helper who is known here.
     Offer(KnownHelper),
 }
 
@@ -119,11 +120,11 @@ impl From<NotFound> for Cause {
 }
 
 impl Standing {
-    /// The key of a helper without an invitation.
-    pub(crate) fn key(&self) -> Option<KeyFingerprint> {
+    /// A helper without an invitation.
+    pub(crate) fn helper(&self) -> Option<&Helper> {
         match self {
             Self::Ticket(_) => None,
-            Self::Offer(helper) => Some(helper.key),
+            Self::Offer(helper) => Some(&helper.proved),
         }
     }
 
@@ -140,7 +141,8 @@ impl Standing {
 /// Somebody whose first words were good; what is left is the proof.
 enum Admitted {
     Ticket(Found, HelpAllowed),
-    Offer(KnownHelper),
+    /// Without a helper where only a password can still say who it is.
+    Offer(Option<KnownHelper>),
 }
 
 /// A connection that came to nothing.
@@ -179,7 +181,7 @@ async fn receive(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
 }
 
 /// From the socket to a proved right to ask.
-async fn prove(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Result<Proved, Nothing> {
+async fn prove(shared: &Rc<Shared>, stream: TcpStream, peer: SocketAddr) -> Result<Proved, Nothing> {
     let started = Instant::now();
     let admitted: RefCell<Option<Result<Admitted, Nothing>>> = RefCell::new(None);
     let heard = Cell::new(false);
@@ -216,11 +218,13 @@ fn look_up(shared: &Shared, hello: &ClientHello, peer: SocketAddr) -> Result<Adm
     shared.refresh();
     let policy = (shared.policy)();
     let admitted = if hello.session_id == UNSOLICITED_HELP {
-        look_up_offer(shared, &policy, hello, peer).map(Admitted::Offer).map_err(Nothing::Refused)?
+        offer::look_up(shared, &policy, hello, peer).map(Admitted::Offer).map_err(Nothing::Refused)?
     } else {
         look_up_ticket(shared, &policy, hello, peer)?
     };
-    shared.report(HostEvent::ExpertConnecting { peer });
+    if !matches!(admitted, Admitted::Offer(None)) {
+        shared.report(HostEvent::ExpertConnecting { peer });
+    }
     Ok(admitted)
 }
 
@@ -269,26 +273,7 @@ fn look_up_ticket(
     }
 }
 
-/// R75, R79: only where offers are allowed, only with a key that is known here.
-fn look_up_offer(
-    shared: &Shared,
-    policy: &Policy,
-    hello: &ClientHello,
-    peer: SocketAddr,
-) -> Result<KnownHelper, Cause> {
-    policy.may_be_offered().map_err(|_| Cause::OfferPolicy)?;
-    let (source, now) = (Source::of(peer.ip()), shared.now());
-    if !shared.offers.borrow().admits(source, now) {
-        return Err(Cause::Locked);
-    }
-    let known = hello.key.and_then(|key| (shared.helpers)().known(key, policy));
-    known.ok_or_else(|| {
-        shared.offers.borrow_mut().failed(source, now);
-        Cause::OfferUnverified
-    })
-}
-
-async fn redeem(shared: &Shared, mut line: Line, admitted: Admitted, peer: SocketAddr) -> Result<Proved, Nothing> {
+async fn redeem(shared: &Rc<Shared>, mut line: Line, admitted: Admitted, peer: SocketAddr) -> Result<Proved, Nothing> {
     let frames = line.begin(shared.view.clone()).map_err(|_| Nothing::Left)?;
     let mut admitted = Some(admitted);
     let mut proved: Option<(Admission, Standing, Asker)> = None;
@@ -307,7 +292,7 @@ async fn redeem(shared: &Shared, mut line: Line, admitted: Admitted, peer: Socke
                 let Some(admitted) = admitted.take() else { return Err(Nothing::Told) };
                 let judged = match admitted {
                     Admitted::Ticket(found, help) => judge(shared, &mut line, found, help, &proof, peer),
-                    Admitted::Offer(helper) => judge_offer(shared, &mut line, helper, &proof, peer),
+                    Admitted::Offer(helper) => offer::judge(shared, &mut line, helper, &proof, peer).await,
                 };
                 let Some(judged) = judged else {
                     line.close().await;
@@ -403,54 +388,13 @@ fn judge(
     None
 }
 
-/// R76, R78: the key was proved in the handshake; now policy's list and the novice's earlier answers count.
-fn judge_offer(
-    shared: &Shared,
-    line: &mut Line,
-    helper: KnownHelper,
-    proof: &Proof,
-    peer: SocketAddr,
-) -> Option<(Admission, Standing, Asker)> {
-    if expert_blob::parse(proof.expert_blob.expose()).is_err() {
-        return malformed(shared, line, peer);
-    }
-    let now = shared.now();
-    let allowed: OfferAllowed = match (shared.policy)().may_offer(&helper.offerer) {
-        Ok(allowed) => allowed,
-        Err(denied) => {
-            tracing::debug!(%peer, %denied, "an offer was refused");
-            shared.note_refusal(peer, Cause::OfferNotListed, Some(helper.key));
-            shared.offers.borrow_mut().failed(Source::of(peer.ip()), now);
-            note(line.result(ResultCode::HelpSessionAccessDenied), peer);
-            return None;
-        }
-    };
-    let wanted = shared.offers.borrow().may_ask(helper.key, now);
-    match wanted {
-        Ok(offered) => {
-            // The name is the administrator's word for the key; what the helper claims to be called proves nothing.
-            let asker = Asker { name: helper.called(), known: Known::Key(helper.key), peer };
-            Some((Admission::by_offer(allowed, offered), Standing::Offer(helper), asker))
-        }
-        Err(last) => {
-            let (cause, code) = match last {
-                Unwanted::Declined => (RefusedCause::Declined, ResultCode::HelpeeSaidNo),
-                Unwanted::NoAnswer => (RefusedCause::NoAnswer, ResultCode::HelpeeNeverResponded),
-            };
-            refuse(shared, peer, cause, Some(helper.key));
-            note(line.result(code), peer);
-            None
-        }
-    }
-}
-
-fn malformed<T>(shared: &Shared, line: &mut Line, peer: SocketAddr) -> Option<T> {
+pub(crate) fn malformed<T>(shared: &Shared, line: &mut Line, peer: SocketAddr) -> Option<T> {
     refuse(shared, peer, RefusedCause::Protocol, None);
     note(line.result(ResultCode::InvalidParameterString), peer);
     None
 }
 
-fn note(told: Result<(), LineError>, peer: SocketAddr) {
+pub(crate) fn note(told: Result<(), LineError>, peer: SocketAddr) {
     if let Err(error) = told {
         tracing::debug!(%peer, %error, "the expert could not be told");
     }
@@ -461,10 +405,10 @@ fn asker(name: &UntrustedName, peer: SocketAddr) -> Asker {
     Asker { name: if name.is_empty() { "somebody".to_owned() } else { name.to_owned() }, known: Known::Claimed, peer }
 }
 
-/// A refusal that the novice hears of; `key` is that of a helper who offered.
-pub(crate) fn refuse(shared: &Shared, peer: SocketAddr, cause: RefusedCause, key: Option<KeyFingerprint>) {
+/// A refusal that the novice hears of; `helper` is one who offered.
+pub(crate) fn refuse(shared: &Shared, peer: SocketAddr, cause: RefusedCause, helper: Option<&Helper>) {
     tracing::debug!(%peer, cause = cause.name(), "refused");
-    shared.note_refusal(peer, cause.into(), key);
+    shared.note_refusal(peer, cause.into(), helper);
     shared.report(HostEvent::Refused { peer, cause });
 }
 

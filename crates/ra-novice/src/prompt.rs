@@ -62,6 +62,8 @@ pub enum Known {
     /// The administrator of this computer gave it to this key, which the expert has proved. They came without an
     /// invitation, to offer help.
     Key(KeyFingerprint),
+    /// It is the account of this computer whose password they know. They came without an invitation, to offer help.
+    Password,
 }
 
 /// Takes the answer back to the engine.

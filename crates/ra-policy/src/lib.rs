@@ -41,4 +41,4 @@ pub use setting::{Kind, Setting};
 pub use settings::{Settings, Warning};
 pub use text::{MAX_POLICY_BYTES, PolicyText};
 pub use value::{HelperName, MESSAGE_CHARS, Message, Raw, TicketTime, Units, Value};
-pub use verdict::{ControlAllowed, Denied, HelpAllowed, OfferAllowed, Offerer};
+pub use verdict::{ControlAllowed, Denied, HelpAllowed, OfferAllowed, Offerer, PasswordAllowed};

@@ -3,7 +3,8 @@
 /// One setting of Remote Assistance, under its original value name.
 ///
 /// Source: policy.md sections 1 and 2. [`Setting::AllowBuddyHelp`] and [`Setting::OfficialHelpers`] are names of our own, for what
-/// the original calls buddy support and never published a value name of.
+/// the original calls buddy support and never published a value name of; so is [`Setting::AllowOfferByPassword`], for what the
+/// original leaves to the logon of a domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Setting {
@@ -29,6 +30,8 @@ pub enum Setting {
     AllowUnsolicitedFullControl,
     /// `RAUnsolicit`: who may offer help.
     OfferHelpers,
+    /// `fAllowOfferByPassword`: whether such a helper may be known by the password of an account of this computer.
+    AllowOfferByPassword,
     /// `LoggingEnabled`: whether sessions are logged.
     LoggingEnabled,
     /// `UseCustomMessages`: whether the two texts below are shown.
@@ -87,6 +90,7 @@ impl Setting {
         Self::AllowUnsolicited,
         Self::AllowUnsolicitedFullControl,
         Self::OfferHelpers,
+        Self::AllowOfferByPassword,
         Self::LoggingEnabled,
         Self::UseCustomMessages,
         Self::ViewMessage,
@@ -110,6 +114,7 @@ impl Setting {
             Self::AllowUnsolicited => "fAllowUnsolicited",
             Self::AllowUnsolicitedFullControl => "fAllowUnsolicitedFullControl",
             Self::OfferHelpers => "RAUnsolicit",
+            Self::AllowOfferByPassword => "fAllowOfferByPassword",
             Self::LoggingEnabled => "LoggingEnabled",
             Self::UseCustomMessages => "UseCustomMessages",
             Self::ViewMessage => "ViewMessage",
@@ -159,7 +164,8 @@ impl Setting {
             | Self::AllowBuddyHelp
             | Self::EnableChatControl
             | Self::AllowUnsolicited
-            | Self::AllowUnsolicitedFullControl => Joining::Allows,
+            | Self::AllowUnsolicitedFullControl
+            | Self::AllowOfferByPassword => Joining::Allows,
             Self::CreateEncryptedOnlyTickets | Self::LoggingEnabled => Joining::Demands,
             Self::MaxTicketExpiry => Joining::Shorter,
             Self::OfficialHelpers | Self::OfferHelpers => Joining::Both,

@@ -194,6 +194,7 @@ impl Value {
             | Setting::LoggingEnabled => Self::Switch(true),
             Setting::AllowUnsolicited
             | Setting::AllowUnsolicitedFullControl
+            | Setting::AllowOfferByPassword
             | Setting::CreateEncryptedOnlyTickets
             | Setting::UseCustomMessages => Self::Switch(false),
             Setting::MaxTicketExpiry => Self::Time(TicketTime { number: DEFAULT_LONGEST_DAYS, units: Units::Days }),

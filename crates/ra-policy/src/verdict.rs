@@ -45,10 +45,22 @@ pub struct OfferAllowed {
     _only_here: (),
 }
 
+/// Policy allows that a helper is known by the password of an account of this computer. Only [`Policy`] makes it.
+///
+/// ```compile_fail,E0451
+/// let forged = ra_policy::PasswordAllowed { _only_here: () };
+/// ```
+#[derive(Debug)]
+#[must_use = "a verdict that nobody takes guards nothing"]
+pub struct PasswordAllowed {
+    _only_here: (),
+}
+
 /// Somebody who offers help, after they have proved who they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Offerer {
-    /// Its key, the account that the key is bound to, and every group that account is in.
+    /// Its key and the account that the key is bound to, or the account whose password it knows; and every group that account
+    /// is in.
     pub names: BTreeSet<HelperName>,
     /// It is in the administrators group of this computer.
     pub administrator: bool,
@@ -73,6 +85,9 @@ pub enum Denied {
     /// The helper is neither listed nor an administrator.
     #[error("policy does not list this helper (RAUnsolicit)")]
     NotListed,
+    /// `fAllowOfferByPassword` is not 1, or 0 in some layer.
+    #[error("policy does not allow that a helper is known by the password of an account (fAllowOfferByPassword)")]
+    OfferByPassword,
     /// `fAllowUnsolicitedFullControl` is not 1, or 0 in some layer.
     #[error("policy allows offered help to look only (fAllowUnsolicitedFullControl)")]
     OfferControl,
@@ -189,6 +204,20 @@ impl Policy {
             Ok(OfferAllowed { _only_here: () })
         } else {
             Err(Denied::NotListed)
+        }
+    }
+
+    /// Whether a helper without a known key may be known by the password of an account of this computer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Policy::may_be_offered`], and when no policy of the administrator switches it on, or some layer off.
+    pub fn may_offer_by_password(&self) -> Result<PasswordAllowed, Denied> {
+        self.may_be_offered()?;
+        if self.says(Setting::AllowOfferByPassword) {
+            Ok(PasswordAllowed { _only_here: () })
+        } else {
+            Err(Denied::OfferByPassword)
         }
     }
 

@@ -114,12 +114,14 @@ fn s074_s075_s077_s093_s098_s106_s107_s109_s110_s123_every_combination_of_three_
 #[test]
 fn s076_every_combination_of_offers() {
     let lists = [None, Some(false), Some(true)];
-    let toml = |offer: Option<bool>, control: Option<bool>, listed: Option<bool>, encrypted: Option<bool>| {
+    let toml = |offer: Option<bool>, control: Option<bool>, listed: Option<bool>, password: Option<bool>| {
         let mut toml = String::new();
         let switches = [
             ("fAllowUnsolicited", offer),
             ("fAllowUnsolicitedFullControl", control),
-            ("CreateEncryptedOnlyTickets", encrypted),
+            // Two settings that have nothing to do with each other share one dimension.
+            ("fAllowOfferByPassword", password),
+            ("CreateEncryptedOnlyTickets", password),
         ];
         for (name, said) in switches {
             if let Some(said) = said {
@@ -135,8 +137,8 @@ fn s076_every_combination_of_offers() {
     for offer in TRI {
         for control in TRI {
             for listed in lists {
-                for encrypted in TRI {
-                    layers.push(((offer, control, listed, encrypted), toml(offer, control, listed, encrypted)));
+                for password in TRI {
+                    layers.push(((offer, control, listed, password), toml(offer, control, listed, password)));
                 }
             }
         }
@@ -162,6 +164,8 @@ fn s076_every_combination_of_offers() {
                         let control = offered && says(group.1, machine.1) && switch != Some(false);
                         assert_eq!(policy.may_offer(&lee).is_ok(), offered && (listed || administrator));
                         assert_eq!(policy.may_control_offered().is_ok(), control, "{group:?} {machine:?} {switch:?}");
+                        let password = offered && says(group.3, machine.3);
+                        assert_eq!(policy.may_offer_by_password().is_ok(), password, "{group:?} {machine:?}");
                         assert_eq!(policy.encrypted_only(), group.3 == Some(true) || machine.3 == Some(true));
                         count += 1;
                     }
@@ -186,6 +190,7 @@ fn permits_no_more(less: &Policy, more: &Policy) -> bool {
             policy.may_offer(&lee).is_ok(),
             policy.may_offer(&Offerer { administrator: true, ..Offerer::default() }).is_ok(),
             policy.may_control_offered().is_ok(),
+            policy.may_offer_by_password().is_ok(),
             policy.offers_chat(),
             !policy.encrypted_only(),
             !policy.logs_sessions(),
@@ -206,6 +211,7 @@ fn any_settings() -> impl Strategy<Value = Settings> {
         "CreateEncryptedOnlyTickets",
         "fAllowUnsolicited",
         "fAllowUnsolicitedFullControl",
+        "fAllowOfferByPassword",
         "LoggingEnabled",
         "UseCustomMessages",
     ];
@@ -271,7 +277,7 @@ proptest! {
     ) {
         let everything = settings(
             "fAllowToGetHelp = 1\nfAllowFullControl = 1\nfAllowBuddyHelp = 1\nfEnableChatControl = 1\nLoggingEnabled = 0\n\
-             CreateEncryptedOnlyTickets = 0\nfAllowUnsolicited = 1\nfAllowUnsolicitedFullControl = 1\n\
+             CreateEncryptedOnlyTickets = 0\nfAllowUnsolicited = 1\nfAllowUnsolicitedFullControl = 1\nfAllowOfferByPassword = 1\n\
              MaxTicketExpiry = 99\nMaxTicketExpiryUnits = 2\nRAUnsolicit = ['lee', 'kim', 'helpdesk']\n\
              OfficialHelpers = ['lee', 'kim', 'helpdesk']\n",
         );
@@ -289,7 +295,7 @@ proptest! {
         restriction in proptest::sample::select(vec![
             "fAllowToGetHelp = 0", "fAllowFullControl = 0", "fAllowBuddyHelp = 0", "fEnableChatControl = 0",
             "CreateEncryptedOnlyTickets = 1", "fAllowUnsolicited = 0", "fAllowUnsolicitedFullControl = 0",
-            "LoggingEnabled = 1", "MaxTicketExpiry = 1", "RAUnsolicit = []", "OfficialHelpers = []",
+            "fAllowOfferByPassword = 0", "LoggingEnabled = 1", "MaxTicketExpiry = 1", "RAUnsolicit = []", "OfficialHelpers = []",
         ]),
     ) {
         let before = Policy::of(layers.clone());

@@ -341,6 +341,29 @@ fn a_local_switch_is_what_the_control_panel_has() {
 }
 
 #[test]
+fn only_the_administrator_lets_helpers_be_known_by_a_password_and_anybody_can_forbid_it() {
+    let on = "fAllowUnsolicited = 1\nfAllowOfferByPassword = 1\n";
+    for (layers, expected) in [
+        (vec![], Err(Denied::Offer)),
+        (vec![(Source::Machine, "fAllowUnsolicited = 1\n")], Err(Denied::OfferByPassword)),
+        (vec![(Source::Machine, "fAllowOfferByPassword = 1\n")], Err(Denied::Offer)),
+        (vec![(Source::GroupPolicy, on)], Ok(())),
+        (vec![(Source::Machine, on)], Ok(())),
+        (vec![(Source::Extra, on)], Err(Denied::Offer)),
+        (vec![(Source::Machine, "fAllowUnsolicited = 1\n"), (Source::Extra, on)], Err(Denied::OfferByPassword)),
+        (
+            vec![(Source::GroupPolicy, on), (Source::Machine, "fAllowOfferByPassword = 0\n")],
+            Err(Denied::OfferByPassword),
+        ),
+        (vec![(Source::Machine, on), (Source::Extra, "fAllowOfferByPassword = 0\n")], Err(Denied::OfferByPassword)),
+    ] {
+        let policy = Policy::of(layers.iter().map(|(source, toml)| layer(*source, toml)));
+        assert_eq!(policy.may_offer_by_password().map(drop), expected, "{layers:?}");
+    }
+    assert!(PolicyText::switches_from_toml("fAllowOfferByPassword = 1\n").is_err(), "no switch of a user's own");
+}
+
+#[test]
 fn settings_are_written_as_they_are_read() {
     let toml = "fAllowToGetHelp = 0\nMaxTicketExpiry = 6\nMaxTicketExpiryUnits = 2\nRAUnsolicit = [\"EXAMPLE\\\\Lee\"]\n\
                 ViewMessage = \"say \\\"no\\\"\"\n";

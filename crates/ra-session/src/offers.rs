@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use ra_policy::HelperName;
 use ra_ticket::KeyFingerprint;
 
 use crate::invitations::{
@@ -17,7 +18,16 @@ use crate::moment::UnixTime;
 #[derive(Debug, Default)]
 pub struct OfferGuard {
     strangers: BTreeMap<Source, Strikes>,
-    helpers: BTreeMap<KeyFingerprint, Answers>,
+    helpers: BTreeMap<Helper, Answers>,
+}
+
+/// A helper who offers help, by what they have proved.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Helper {
+    /// They have this key.
+    Key(KeyFingerprint),
+    /// They know the password of this account of the novice's computer.
+    Account(HelperName),
 }
 
 /// The novice may be asked about this offer. Only [`OfferGuard::may_ask`] makes it.
@@ -54,7 +64,7 @@ impl OfferGuard {
         self.strangers.get(&source).is_none_or(|strikes| strikes.locked_until <= now)
     }
 
-    /// An offer whose key nobody knows, that has no key, or that policy does not want: five of a source lock it for a
+    /// An offer whose key nobody knows, that has no key, with a wrong password, or that policy does not want: five of a source lock it for a
     /// while, and each later five for twice as long.
     pub fn failed(&mut self, source: Source, now: UnixTime) {
         if !self.strangers.contains_key(&source) && self.strangers.len() >= MOST_SOURCES {
@@ -76,26 +86,26 @@ impl OfferGuard {
     /// # Errors
     /// The novice's last word, which is also the answer to this offer: within ten seconds of a refusal, and for good after
     /// three (R40a).
-    pub fn may_ask(&self, helper: KeyFingerprint, now: UnixTime) -> Result<Offered, Refusal> {
-        match self.helpers.get(&helper) {
+    pub fn may_ask(&self, helper: &Helper, now: UnixTime) -> Result<Offered, Refusal> {
+        match self.helpers.get(helper) {
             Some(answers) if answers.refusals >= REFUSALS_TO_END || now < answers.quiet_until => Err(answers.last),
             _ => Ok(Offered(())),
         }
     }
 
     /// The novice did not want this helper: true when that was the third time, and nobody will be asked again.
-    pub fn refused(&mut self, helper: KeyFingerprint, how: Refusal, now: UnixTime) -> bool {
-        let before = self.helpers.get(&helper).map_or(0, |answers| answers.refusals);
+    pub fn refused(&mut self, helper: &Helper, how: Refusal, now: UnixTime) -> bool {
+        let before = self.helpers.get(helper).map_or(0, |answers| answers.refusals);
         let refusals = before.saturating_add(1);
         let answers = Answers { refusals, last: how, quiet_until: now.after(QUIET_AFTER_REFUSAL) };
-        // Only keys on the novice's own lists come this far, so these are few.
-        self.helpers.insert(helper, answers);
+        // Only keys and accounts on the lists of the novice's computer come this far, so these are few.
+        self.helpers.insert(helper.clone(), answers);
         refusals == REFUSALS_TO_END
     }
 
     /// The novice wanted this helper: what was refused before is forgotten.
-    pub fn accepted(&mut self, helper: KeyFingerprint) {
-        self.helpers.remove(&helper);
+    pub fn accepted(&mut self, helper: &Helper) {
+        self.helpers.remove(helper);
     }
 }
 
@@ -118,8 +128,8 @@ mod tests {
         Source::of(IpAddr::V4(Ipv4Addr::from(number)))
     }
 
-    fn lee() -> KeyFingerprint {
-        KeyFingerprint::of_spki(b"lee")
+    fn lee() -> Helper {
+        Helper::Key(KeyFingerprint::of_spki(b"lee"))
     }
 
     fn after(seconds: u64) -> UnixTime {
@@ -154,22 +164,25 @@ mod tests {
     #[test]
     fn r040a_after_a_refusal_nobody_is_asked_for_ten_seconds_and_after_three_not_at_all() {
         let mut guard = OfferGuard::default();
-        assert!(guard.may_ask(lee(), NOW).is_ok());
-        assert!(!guard.refused(lee(), Refusal::NoAnswer, NOW));
-        assert_eq!(guard.may_ask(lee(), after(9)).unwrap_err(), Refusal::NoAnswer);
-        assert!(guard.may_ask(lee(), after(10)).is_ok());
-        assert!(guard.may_ask(KeyFingerprint::of_spki(b"kim"), NOW).is_ok(), "another helper is another question");
-        assert!(!guard.refused(lee(), Refusal::Declined, after(10)));
-        assert!(guard.refused(lee(), Refusal::Declined, after(30)));
-        assert_eq!(guard.may_ask(lee(), after(9999)).unwrap_err(), Refusal::Declined);
+        assert!(guard.may_ask(&lee(), NOW).is_ok());
+        assert!(!guard.refused(&lee(), Refusal::NoAnswer, NOW));
+        assert_eq!(guard.may_ask(&lee(), after(9)).unwrap_err(), Refusal::NoAnswer);
+        assert!(guard.may_ask(&lee(), after(10)).is_ok());
+        let account = Helper::Account(HelperName::new("lee").unwrap());
+        for other in [Helper::Key(KeyFingerprint::of_spki(b"kim")), account] {
+            assert!(guard.may_ask(&other, NOW).is_ok(), "another helper is another question");
+        }
+        assert!(!guard.refused(&lee(), Refusal::Declined, after(10)));
+        assert!(guard.refused(&lee(), Refusal::Declined, after(30)));
+        assert_eq!(guard.may_ask(&lee(), after(9999)).unwrap_err(), Refusal::Declined);
     }
 
     #[test]
     fn a_yes_forgets_the_noes_before() {
         let mut guard = OfferGuard::default();
-        guard.refused(lee(), Refusal::Declined, NOW);
-        guard.refused(lee(), Refusal::Declined, after(20));
-        guard.accepted(lee());
-        assert!(!guard.refused(lee(), Refusal::Declined, after(40)));
+        guard.refused(&lee(), Refusal::Declined, NOW);
+        guard.refused(&lee(), Refusal::Declined, after(20));
+        guard.accepted(&lee());
+        assert!(!guard.refused(&lee(), Refusal::Declined, after(40)));
     }
 }

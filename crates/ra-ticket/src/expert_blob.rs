@@ -2,17 +2,21 @@
 //!
 //! A row of `count;key=value`, where the count is that of the characters of `key=value`.
 //! Source: invitation-file.md 5.4, [MS-RA] 2.2.1.4.
+//!
+//! `ACCOUNT` and `ACCOUNTPASS` are keys of our own: how a helper without an invitation shows to be an account of the novice's
+//! computer. A blob that goes with an invitation never has them, and who does not know them reads over them.
 
 use core::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::{Proof, UntrustedName};
+use crate::{AccountLogin, AccountName, AccountPassword, Proof, UntrustedName};
 
 /// What an expert said of itself.
 pub struct ExpertBlob {
     name: UntrustedName,
     pass: Option<Zeroizing<String>>,
+    login: Option<AccountLogin>,
 }
 
 /// Why a text is not an expert blob.
@@ -28,17 +32,29 @@ pub enum ExpertBlobError {
     /// A key comes twice.
     #[error("the expert's answer is ambiguous")]
     Duplicate,
+    /// An account without a password, a password without an account, or what cannot be either.
+    #[error("the expert's answer names an account that cannot be one")]
+    Account,
 }
 
 /// Writes the blob of an expert that is called `name`; `proof` where the ticket has a password.
 #[must_use]
 pub fn write(name: &str, proof: Option<&Proof>) -> Zeroizing<String> {
-    let name = UntrustedName::new(name);
-    let mut blob = Zeroizing::new(String::with_capacity(1024));
-    push_pair(&mut blob, "NAME", name.as_str());
+    let mut blob = begin(name);
     if let Some(proof) = proof {
         push_pair(&mut blob, "PASS", &proof.to_hex());
     }
+    blob
+}
+
+/// Writes the blob of a helper that is called `name` and offers help as this account of the novice's computer.
+///
+/// It may only be sent to a computer whose key was known before.
+#[must_use]
+pub fn write_login(name: &str, login: &AccountLogin) -> Zeroizing<String> {
+    let mut blob = begin(name);
+    push_pair(&mut blob, ACCOUNT, login.name.as_str());
+    push_pair(&mut blob, ACCOUNT_PASSWORD, login.password.expose());
     blob
 }
 
@@ -49,7 +65,7 @@ pub fn write(name: &str, proof: Option<&Proof>) -> Zeroizing<String> {
 ///
 /// # Errors
 ///
-/// When it is too long, cannot be taken apart or gives a key twice.
+/// When it is too long, cannot be taken apart, gives a key twice or half an account.
 pub fn parse(text: &str) -> Result<ExpertBlob, ExpertBlobError> {
     if text.len() > MAX_BYTES {
         return Err(ExpertBlobError::TooLong);
@@ -67,9 +83,18 @@ pub fn parse(text: &str) -> Result<ExpertBlob, ExpertBlobError> {
             (_, Some(_)) => Err(ExpertBlobError::Duplicate),
         }
     };
+    let login = match (only(ACCOUNT)?, only(ACCOUNT_PASSWORD)?) {
+        (None, None) => None,
+        (Some(name), Some(password)) => Some(AccountLogin {
+            name: AccountName::new(name).map_err(|_| ExpertBlobError::Account)?,
+            password: AccountPassword::new(password).map_err(|_| ExpertBlobError::Account)?,
+        }),
+        _ => return Err(ExpertBlobError::Account),
+    };
     Ok(ExpertBlob {
         name: UntrustedName::new(only("NAME")?.unwrap_or_default()),
         pass: only("PASS")?.map(|value| Zeroizing::new(value.to_owned())),
+        login,
     })
 }
 
@@ -85,6 +110,12 @@ impl ExpertBlob {
     pub fn pass(&self) -> Option<&str> {
         self.pass.as_ref().map(|pass| pass.as_str())
     }
+
+    /// The account of the novice's computer that a helper says to be, with its password. Nobody has checked it.
+    #[must_use]
+    pub fn login(&self) -> Option<&AccountLogin> {
+        self.login.as_ref()
+    }
 }
 
 impl fmt::Debug for ExpertBlob {
@@ -93,11 +124,21 @@ impl fmt::Debug for ExpertBlob {
     }
 }
 
-/// The longest blob that is looked at: a name, a proof of 64 characters of stub, and room.
+/// The longest blob that is looked at: a name, a proof of 64 characters of stub or an account with its password, and room.
 const MAX_BYTES: usize = 4096;
+/// What is reserved at once, so that growing leaves no copy of a secret behind: more than the three longest values take.
+const LONGEST_OF_OURS: usize = 2048;
+const ACCOUNT: &str = "ACCOUNT";
+const ACCOUNT_PASSWORD: &str = "ACCOUNTPASS";
 /// How the proof of a stub of 14 characters begins, and how many digits follow.
 const PROOF_MARK: &str = "69;PASS=";
 const PROOF_DIGITS: usize = 64;
+
+fn begin(name: &str) -> Zeroizing<String> {
+    let mut blob = Zeroizing::new(String::with_capacity(LONGEST_OF_OURS));
+    push_pair(&mut blob, "NAME", UntrustedName::new(name).as_str());
+    blob
+}
 
 fn push_pair(blob: &mut Zeroizing<String>, key: &str, value: &str) {
     let count = key.len() + 1 + value.encode_utf16().count();
@@ -204,6 +245,44 @@ mod tests {
         assert_eq!(parse("6;NAME=a6;NAME=b").err(), Some(ExpertBlobError::Duplicate));
         assert_eq!(parse(&"x".repeat(4097)).err(), Some(ExpertBlobError::TooLong));
         assert_eq!(parse(&"x".repeat(4096)).err(), Some(ExpertBlobError::Malformed));
+    }
+
+    fn login(name: &str, password: &str) -> AccountLogin {
+        AccountLogin { name: AccountName::new(name).unwrap(), password: AccountPassword::new(password).unwrap() }
+    }
+
+    #[test]
+    fn an_account_reads_back_as_written_and_whoever_does_not_know_it_reads_over_it() {
+        let blob = write_login("Lee", &login("lee", "Tulip;4711"));
+        assert_eq!(blob.as_str(), "8;NAME=Lee11;ACCOUNT=lee22;ACCOUNTPASS=Tulip;4711");
+        let read = parse(&blob).unwrap();
+        let found = read.login().unwrap();
+        assert_eq!((found.name.as_str(), found.password.expose()), ("lee", "Tulip;4711"));
+        assert_eq!((read.name().as_str(), read.pass()), ("Lee", None));
+        assert!(!format!("{read:?}").contains("Tulip"));
+
+        let longest = login(&"\u{1F600}".repeat(64), &"\u{e4}".repeat(255));
+        let blob = write_login(&"\u{1F600}".repeat(64), &longest);
+        assert!(blob.len() <= LONGEST_OF_OURS && blob.capacity() == LONGEST_OF_OURS, "never grown, so never copied");
+        assert_eq!(parse(&blob).unwrap().login().unwrap().password.expose(), longest.password.expose());
+    }
+
+    #[test]
+    fn half_an_account_or_one_that_cannot_be_is_refused() {
+        for text in [
+            "11;ACCOUNT=lee",
+            "13;ACCOUNTPASS=x",
+            "8;ACCOUNT=13;ACCOUNTPASS=x",
+            "9;ACCOUNT=013;ACCOUNTPASS=x",
+            "10;ACCOUNT=-s13;ACCOUNTPASS=x",
+            "11;ACCOUNT=lee12;ACCOUNTPASS=",
+            "11;ACCOUNT=lee14;ACCOUNTPASS=x\n",
+            &format!("11;ACCOUNT=lee{};ACCOUNTPASS={}", 12 + 512, "x".repeat(512)),
+        ] {
+            assert_eq!(parse(text).err(), Some(ExpertBlobError::Account), "{text}");
+        }
+        assert_eq!(parse("11;ACCOUNT=lee11;ACCOUNT=kim13;ACCOUNTPASS=x").err(), Some(ExpertBlobError::Duplicate));
+        assert_eq!(parse("11;ACCOUNT=lee13;ACCOUNTPASS=x13;ACCOUNTPASS=y").err(), Some(ExpertBlobError::Duplicate));
     }
 
     #[test]

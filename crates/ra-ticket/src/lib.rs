@@ -36,6 +36,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test stops at the first surprise"))]
 
+mod account;
 mod assistant_password;
 mod connection_string;
 mod container;
@@ -56,6 +57,7 @@ mod redeem;
 mod session_id;
 mod untrusted;
 
+pub use account::{AccountError, AccountLogin, AccountName, AccountPassword, MAX_PASSWORD_BYTES};
 pub use assistant_password::AssistantPassword;
 pub use connection_string::{
     ConnectionString2, ConnectionStringError, ConnectionStringProblem, LhTicket, MAX_CERTIFICATE_BYTES, MAX_LISTENERS,

@@ -5,8 +5,8 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
 use ra_ticket::{
-    ConnectionString2, Endpoint, Header, Host, Invitation, KeyHash, LhTicket, LinkSpeed, PassStub, Password,
-    PublicKeyBlob, RcTicket, SessionId, Ticket, expert_blob,
+    AccountLogin, AccountName, AccountPassword, ConnectionString2, Endpoint, Header, Host, Invitation, KeyHash,
+    LhTicket, LinkSpeed, PassStub, Password, PublicKeyBlob, RcTicket, SessionId, Ticket, expert_blob,
 };
 
 fn host() -> impl Strategy<Value = Host> {
@@ -125,6 +125,24 @@ proptest! {
         let alone = expert_blob::write(name, None);
         let alone = expert_blob::parse(&alone).unwrap();
         prop_assert_eq!((alone.name().as_str(), alone.pass()), (name, None));
+    }
+
+    #[test]
+    fn an_account_in_an_expert_blob_reads_back_as_written(
+        name: String, account in "[a-z][a-z0-9\\\\@. ;=\u{e4}]{0,30}[a-z]", password in "[^\\x00\r\n]{1,100}",
+    ) {
+        let Ok(account) = AccountName::new(&account) else { return Ok(()) };
+        let login = AccountLogin { name: account, password: AccountPassword::new(&password).unwrap() };
+        let blob = expert_blob::write_login(&name, &login);
+        let read = expert_blob::parse(&blob).unwrap();
+        let found = read.login().unwrap();
+        prop_assert_eq!((&found.name, found.password.expose()), (&login.name, password.as_str()));
+    }
+
+    #[test]
+    fn any_text_behind_an_account_is_read_without_a_panic(rest in "[0-9;=A-Z\u{e4}\u{1F600}]{0,60}") {
+        let _ = expert_blob::parse(&format!("11;ACCOUNT=lee13;ACCOUNTPASS=x{rest}"));
+        let _ = expert_blob::parse(&format!("{rest}11;ACCOUNT=lee"));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod invitations;
 mod main_job;
 mod network;
 mod offers;
+mod offers_by_password;
 mod passwords;
 mod peers;
 mod policy;

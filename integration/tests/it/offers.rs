@@ -27,7 +27,7 @@ pub(crate) fn computer<'a>(
     Ok(Some(stage.novice().through(["unshare", "--mount", "sh", "-c", &script, "sh"])))
 }
 
-fn serve(novice: Cast<'_>, stage: &Stage) -> Result<Person, Failure> {
+pub(crate) fn serve(novice: Cast<'_>, stage: &Stage) -> Result<Person, Failure> {
     let addr = stage.addr().to_string();
     let mut novice = novice.args(["serve", "--listen", &addr, "--desktop", "demo"]).start()?;
     novice.wait_event("listening")?;

@@ -79,6 +79,8 @@ const WANTED: &[Wanted] = &[
     ("ip", "iproute2"),
     ("nft", "nftables"),
     ("fail2ban-regex", "fail2ban"),
+    ("openssl", "openssl"),
+    ("/usr/share/doc/libpam-wrapper", "libpam-wrapper"),
     ("/usr/lib/python3/dist-packages/samba/dcerpc/__init__.py", "python3-samba"),
     ("/usr/share/zoneinfo/Europe/Amsterdam", "tzdata"),
     ("/usr/share/fonts/X11/misc", "xfonts-base"),

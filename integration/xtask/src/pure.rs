@@ -107,6 +107,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
         &["ironrdp*", "tokio", "ra-channels", "ra-graphics", "ra-novice", "ra-expert"],
         "the desktop does not know RDP",
     ),
+    ("ra-pam", &["ra-*", "ironrdp*", "tokio"], "it asks PAM and does not know what for"),
     ("ra-novice", &["ra-expert", "winit", "softbuffer", "clap"], "novice and expert never depend on each other"),
     ("ra-expert", &["ra-novice", "ra-desktop", "clap"], "novice and expert never depend on each other"),
     ("novice-host", &["ra-expert"], "novice and expert never depend on each other"),

@@ -10,7 +10,7 @@ mod view;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ra_expert::{Axis, Button, Controls, Cursor, Face, Fingerprint, InputEvent, Picture, ViewerEvent};
-use ra_ticket::{Endpoint, KeyFingerprint};
+use ra_ticket::{AccountName, AccountPassword, Endpoint, KeyFingerprint};
 use tracing::{debug, warn};
 use winit::application::ApplicationHandler;
 use winit::dpi::PhysicalPosition;
@@ -148,6 +148,10 @@ impl Face for WindowFace {
 
     fn accept_key(&self, endpoint: &Endpoint, key: &Fingerprint) -> bool {
         self.printer.accept_key(endpoint, key)
+    }
+
+    fn account_password(&self, account: &AccountName) -> Option<AccountPassword> {
+        self.printer.account_password(account)
     }
 
     fn accept_computer(&self, endpoint: &Endpoint, key: KeyFingerprint) -> bool {

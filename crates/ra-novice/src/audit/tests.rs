@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::file::{FILE_SIZE, OLDER_FILES};
+use ra_ticket::KeyFingerprint;
+
 use super::*;
 
 const NOW: UnixTime = UnixTime(1_767_225_600);
@@ -59,7 +61,7 @@ fn a_session_tells_its_steps_and_whose_key_it_was() {
     let place = place();
     let key = format!("sha256:{}", "ab".repeat(32)).parse::<KeyFingerprint>().unwrap();
     let audit = place.audit();
-    audit.session(NOW, peer("192.0.2.7:1"), &Step::ConsentAsked { kind: "view" }, Some(key));
+    audit.session(NOW, peer("192.0.2.7:1"), &Step::ConsentAsked { kind: "view" }, Some(&Helper::Key(key)));
     audit.session(NOW, peer("192.0.2.7:1"), &Step::Ended { reason: "stopped" }, None);
     let lines: Vec<Value> = place.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((&lines[0]["event"], &lines[0]["kind"]), (&"consent_asked".into(), &"view".into()));
