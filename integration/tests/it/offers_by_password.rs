@@ -264,10 +264,8 @@ fn a_slow_module_disturbs_nobody_and_whoever_does_not_wait_for_it_is_counted_all
             return Err(Failure::new("mkfifo"));
         }
     }
-    let novice = novice.invites("Kim Aalbers");
-    let mut novice = novice.start()?;
+    let mut novice = novice.invites("Kim Aalbers").start()?;
     novice.wait_event("listening")?;
-    drop(novice.wait_event("invited")?);
     let helper = offer(&stage, "lee", "Tulp", true)?;
     // The module runs from here on.
     fs::read(&begun)?;
@@ -277,7 +275,14 @@ fn a_slow_module_disturbs_nobody_and_whoever_does_not_wait_for_it_is_counted_all
     // Gone before the answer, to try the next one at once: this one counts.
     drop(helper);
     fs::write(&go, "")?;
-    novice.until("the line in the audit log", |_| {
-        causes(&stage).ok()?.contains(&"wrong_password".to_owned()).then_some(())
-    })
+    novice.until("the line in the audit log", |_| (causes(&stage).ok()? == ["internal"]).then_some(()))?;
+    fs::write(&script, "#!/bin/sh\nexit 1\n")?;
+    for _ in 0..4 {
+        let mut helper = offer(&stage, "lee", "Tulp", false)?;
+        assert_eq!(helper.exit_code()?, Some(83), "{}", helper.report());
+    }
+    let mut helper = offer(&stage, "lee", "Tulp", false)?;
+    assert_eq!(helper.exit_code()?, Some(69), "it was the first of five: {}", helper.report());
+    assert_eq!(causes(&stage)?, [&["internal"; 5][..], &["locked"]].concat());
+    Ok(())
 }
