@@ -601,6 +601,7 @@ fn r059_r061_a_running_host_removes_a_mapping_when_its_ticket_ends_and_the_rest_
         scope: crate::book::Scope::All,
         when_stopped: WhenStopped::EndTickets,
         policy: Box::new(ra_policy::Policy::default),
+        accounts: None,
         helpers: Box::new(crate::helpers::Helpers::default),
         clock,
         prompt: Box::new(Nobody),
