@@ -53,13 +53,18 @@ fn wrapped<'a>(test: &str, stage: &'a Stage, policy: &str) -> Result<Option<Cast
 
 /// The module of libpam-wrapper that knows a table of passwords.
 fn matrix(test: &str) -> Option<PathBuf> {
-    let libraries = fs::read_dir("/usr/lib").ok()?.filter_map(Result::ok);
-    let found = libraries.map(|entry| entry.path().join("pam_wrapper/pam_matrix.so")).find(|path| path.exists());
+    let found = in_a_library_folder("pam_wrapper/pam_matrix.so");
     if found.is_none() {
         assert!(!probe::must_have_everything(), "missing: libpam-wrapper; `cargo xtask test` installs it");
         probe::skip(test, "not installed: libpam-wrapper");
     }
     found
+}
+
+/// A file below the folder of libraries of this kind of machine.
+fn in_a_library_folder(name: &str) -> Option<PathBuf> {
+    let folders = fs::read_dir("/usr/lib").ok()?.filter_map(Result::ok);
+    folders.map(|folder| folder.path().join(name)).find(|path| path.exists())
 }
 
 /// An offer as this account with this password; at the first visit the computer's key is asked about, and accepted.
@@ -169,6 +174,24 @@ fn r079_a_host_of_a_user_says_that_it_can_check_no_password_and_does_not() -> Ou
     let as_eve = ["setpriv", "--reuid=4713", "--regid=4713", "--clear-groups", "sh", "-c", &instead, "sh"];
     let novice = serve(novice.through(as_eve), &stage)?;
     let sentence = "fAllowOfferByPassword has no effect here: only a host that root runs for the machine";
+    novice.until("the sentence about it", |seen| seen.err.contains(sentence).then_some(()))?;
+    let mut helper = offer(&stage, "lee", SECRET, true)?;
+    assert_eq!(helper.exit_code()?, Some(69), "{}", helper.report());
+    assert_eq!(causes(&stage)?, ["offer_unverified"]);
+    Ok(())
+}
+
+#[test]
+fn a_computer_without_pam_runs_everything_else_and_says_that_it_has_none() -> Outcome {
+    let test = "a_computer_without_pam_runs_everything_else_and_says_that_it_has_none";
+    let stage = Stage::new()?;
+    let Some(novice) = machine(test, &stage, BY_PASSWORD, "")? else { return Ok(()) };
+    // What is there in place of the library is no library.
+    let hidden = in_a_library_folder("libpam.so.0");
+    let hide = hidden.map(|path| format!("mount --bind /dev/null '{}' && exec \"$@\"", path.display()));
+    let hide = hide.unwrap_or_else(|| "exec \"$@\"".to_owned());
+    let novice = serve(novice.through(["sh", "-c", &hide, "sh"]), &stage)?;
+    let sentence = "fAllowOfferByPassword has no effect here: this computer has no PAM that could be used";
     novice.until("the sentence about it", |seen| seen.err.contains(sentence).then_some(()))?;
     let mut helper = offer(&stage, "lee", SECRET, true)?;
     assert_eq!(helper.exit_code()?, Some(69), "{}", helper.report());
