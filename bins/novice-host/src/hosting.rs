@@ -30,8 +30,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli;
 use crate::failure::Failure;
 use crate::port_holder;
-use crate::reach;
 use crate::prompt::TerminalPlace;
+use crate::reach;
 use crate::tell::{self, Teller};
 use crate::terminal::{Key, Look, Terminal};
 

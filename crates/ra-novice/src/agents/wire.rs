@@ -129,6 +129,14 @@ pub(super) struct Who {
     /// The key that a helper has proved; none where the name is only a claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    /// True when it is an account of this computer whose password they know.
+    #[serde(default, skip_serializing_if = "is_false")]
+    password: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl FromHost {
@@ -156,17 +164,19 @@ impl FromHost {
 impl Who {
     fn of(asker: &Asker) -> Self {
         let key = match asker.known {
-            Known::Claimed => None,
+            Known::Claimed | Known::Password => None,
             Known::Key(key) => Some(key.to_string()),
         };
-        Self { name: asker.name.clone(), peer: asker.peer, key }
+        Self { name: asker.name.clone(), peer: asker.peer, key, password: asker.known == Known::Password }
     }
 
-    /// As the engine has it; `None` for a key that is none.
+    /// As the engine has it; `None` for a key that is none, and for somebody who is known in two ways.
     fn asker(self) -> Option<Asker> {
-        let known = match self.key {
-            None => Known::Claimed,
-            Some(key) => Known::Key(key.parse().ok()?),
+        let known = match (self.key, self.password) {
+            (None, false) => Known::Claimed,
+            (None, true) => Known::Password,
+            (Some(key), false) => Known::Key(key.parse().ok()?),
+            (Some(_), true) => return None,
         };
         // Once more: what is shown to a person is made harmless where it is shown.
         Some(Asker { name: UntrustedName::new(&self.name).to_string(), known, peer: self.peer })
@@ -319,6 +329,7 @@ mod tests {
             Status::Waiting,
             Status::Viewing { asker: asker(), since },
             Status::Controlling { asker: Asker { known: Known::Claimed, ..asker() }, since },
+            Status::Viewing { asker: Asker { known: Known::Password, ..asker() }, since },
         ] {
             let line = line_of(&FromHost::status(&status)).unwrap();
             assert_eq!(from_host(&line).unwrap(), Scene::Show(status));
