@@ -224,11 +224,11 @@ impl Book {
 
     fn save(&mut self, id: &TicketId, now: UnixTime) -> Result<(), StoreError> {
         let Some(ticket) = self.invitations.ticket(id) else { return Ok(()) };
-        self.store.save_guard(id, &ticket.guard)?;
-        if let Status::Ended(cause) = ticket.status {
-            self.store.end(id, cause, now)?;
-        }
-        Ok(())
+        let ends = match ticket.status {
+            Status::Ended(cause) => Some(cause),
+            Status::Open | Status::Expired => None,
+        };
+        self.store.save_guard(id, &ticket.guard, ends, now)
     }
 }
 

@@ -205,15 +205,28 @@ impl Store {
         Ok(ended)
     }
 
-    /// Replaces what is counted for an open ticket; nothing happens to one that is not.
+    /// Replaces what is counted for an open ticket, and ends it where that was one too many; nothing happens to one that is
+    /// not open.
+    ///
+    /// Both or neither are on disk: a ticket that has used up its limit is open after no crash (R39, R40a).
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn save_guard(&mut self, id: &TicketId, guard: &Guard) -> Result<(), StoreError> {
+    pub fn save_guard(
+        &mut self,
+        id: &TicketId,
+        guard: &Guard,
+        ends: Option<EndCause>,
+        now: UnixTime,
+    ) -> Result<(), StoreError> {
         let transaction = self.begin()?;
+        expire(&transaction, now)?;
         let open = "SELECT EXISTS (SELECT 1 FROM ticket WHERE id = ?1 AND status = 'open')";
         if transaction.query_row(open, [id.as_str()], |row| row.get(0))? {
             write_guard(&transaction, id, guard)?;
+            if let Some(cause) = ends {
+                end_open(&transaction, Status::Ended(cause), now, "id = ?3", Some(id.as_str()))?;
+            }
         }
         Ok(transaction.commit()?)
     }

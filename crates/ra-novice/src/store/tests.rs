@@ -182,11 +182,26 @@ fn what_is_counted_is_kept_for_open_tickets_only() {
     store.insert(&mut row("AAAA", 1)).unwrap();
     let guard =
         Guard { wrong_proofs: 3, failed_from: vec![Source::of("192.0.2.9".parse().unwrap())], ..Guard::default() };
-    store.save_guard(&id("AAAA"), &guard).unwrap();
+    store.save_guard(&id("AAAA"), &guard, None, at(1)).unwrap();
     assert_eq!(store.ticket(&id("AAAA"), at(1)).unwrap().unwrap().guard, guard);
     store.end(&id("AAAA"), EndCause::Owner, at(2)).unwrap();
-    store.save_guard(&id("AAAA"), &Guard { wrong_proofs: 9, ..Guard::default() }).unwrap();
+    store.save_guard(&id("AAAA"), &Guard { wrong_proofs: 9, ..Guard::default() }, None, at(3)).unwrap();
     assert_eq!(store.ticket(&id("AAAA"), at(3)).unwrap().unwrap().guard.wrong_proofs, 3);
+}
+
+#[test]
+fn the_last_no_is_counted_and_ends_the_ticket_in_one_step() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = store_in(directory.path());
+    store.insert(&mut row("AAAA", 1)).unwrap();
+    let guard = Guard { refusals: 3, ..Guard::default() };
+    store.save_guard(&id("AAAA"), &guard, Some(EndCause::Refusals), at(2)).unwrap();
+    let after = store.ticket(&id("AAAA"), at(2)).unwrap().unwrap();
+    assert_eq!((after.guard.refusals, after.status), (3, Status::Ended(EndCause::Refusals)));
+    assert!(!store.account(at(2)).unwrap().is_enabled());
+    // A cause that comes too late changes nothing.
+    store.save_guard(&id("AAAA"), &guard, Some(EndCause::WrongPasswords), at(3)).unwrap();
+    assert_eq!(store.ticket(&id("AAAA"), at(3)).unwrap().unwrap().status, Status::Ended(EndCause::Refusals));
 }
 
 #[test]
