@@ -343,6 +343,18 @@ mod tests {
     }
 
     #[test]
+    fn what_starts_with_a_session_is_an_agent_with_a_window() {
+        for file in [
+            include_str!("../systemd/user/remote-assistance-agent.service"),
+            include_str!("../autostart/remote-assistance-agent.desktop"),
+        ] {
+            let line = file.lines().find_map(|line| line.strip_prefix("ExecStart=").or(line.strip_prefix("Exec=")));
+            let Some(Command::Agent(agent)) = parse(line.unwrap()).unwrap().command else { panic!("{file}") };
+            assert_eq!(agent.ask_on, AskOn::Window);
+        }
+    }
+
+    #[test]
     fn options_of_every_command_stand_anywhere() {
         assert!(
             parse("novice-host invite --json --listen 127.0.0.1:0 --advertise 127.0.0.1:4000").unwrap().common.json

@@ -26,7 +26,7 @@ impl TerminalPlace {
 
 impl Place for TerminalPlace {
     fn greet(&mut self, _: Standing) {
-        // It is the first that comes, and whoever started the host knows that.
+        // It is there before anybody can be given control, so it counts; whoever started the host knows that.
     }
 
     fn ask(&mut self, inquiry: &Inquiry, ballot: Ballot) -> Result<(), NoPlaceToAsk> {
