@@ -174,7 +174,9 @@ fn a_host_without_a_terminal_asks_through_its_agents_and_without_them_nobody_ans
     // It comes first and waits for the host; later it is the only one to ask.
     let mut agent = sessions.novice().arg("agent").start()?;
     agent.wait_terminal("No host runs now")?;
-    let mut host = sessions.novice().through(["setsid", "--fork", "--wait"]).invites("Kim Aalbers").start()?;
+    // In a session of its own, and ended with whoever stands between.
+    let alone = ["setsid", "--fork", "--wait", "setpriv", "--pdeathsig", "KILL"];
+    let mut host = sessions.novice().through(alone).invites("Kim Aalbers").start()?;
     host.wait_event("listening")?;
     agent.wait_event("registered")?;
     let mut expert = sessions.expert()?;
@@ -190,6 +192,9 @@ fn a_host_without_a_terminal_asks_through_its_agents_and_without_them_nobody_ans
     agent.hang_up()?;
     assert_eq!(host.wait_event("refused")?.text("cause"), Some("no_answer"));
     assert_eq!(next.exit_code()?, Some(86), "{}", next.report());
+    let mut expire = sessions.novice().args(["tickets", "expire", "--all"]).start()?;
+    assert_eq!(expire.exit_code()?, Some(0), "{}", expire.report());
+    assert_eq!(host.exit_code()?, Some(0), "with its last invitation: {}", host.report());
     Ok(())
 }
 
