@@ -34,6 +34,8 @@ pub(crate) struct Book {
     /// What is not open any more, for the audit log alone.
     past: Vec<Past>,
     account: Account,
+    /// Tickets that were over before they could be served; nobody has been told yet.
+    unsaid: Vec<Gone>,
 }
 
 /// A ticket that once was: enough to say why it is refused.
@@ -73,7 +75,15 @@ impl Book {
     pub(crate) fn open(mut store: Store, scope: Scope, now: UnixTime) -> Result<Self, StoreError> {
         let (invitations, past) = read(&mut store, &scope, now)?;
         let account = store.account(now)?;
-        Ok(Self { store, scope, invitations, past, account })
+        let listed = match &scope {
+            Scope::Listed(ids) => ids.iter().cloned().collect(),
+            Scope::All => Vec::new(),
+        };
+        let mut book = Self { store, scope, invitations, past, account, unsaid: Vec::new() };
+        for id in listed {
+            book.note_if_over(id, now)?;
+        }
+        Ok(book)
     }
 
     /// Takes in what others have changed; names what has ended by it, or by the clock.
@@ -83,7 +93,9 @@ impl Book {
         if !gone.is_empty() {
             self.store.sweep(now)?;
         }
-        if self.store.changed()? || !gone.is_empty() {
+        let has_expired = !gone.is_empty();
+        gone.append(&mut self.unsaid);
+        if self.store.changed()? || has_expired {
             let (fresh, past) = read(&mut self.store, &self.scope, now)?;
             for known in self.invitations.tickets().iter().filter(|ticket| ticket.status == Status::Open) {
                 if fresh.ticket(&known.id).is_some_and(|ticket| ticket.status == Status::Open) {
@@ -102,9 +114,19 @@ impl Book {
     /// Serves one more ticket.
     pub(crate) fn serve_too(&mut self, id: TicketId, now: UnixTime) -> Result<(), StoreError> {
         if let Scope::Listed(ids) = &mut self.scope {
-            ids.insert(id);
+            ids.insert(id.clone());
             (self.invitations, self.past) = read(&mut self.store, &self.scope, now)?;
             self.account = self.store.account(now)?;
+            self.note_if_over(id, now)?;
+        }
+        Ok(())
+    }
+
+    /// A short ticket may be over before its host is there. That is said like any other end, with the next refresh.
+    fn note_if_over(&mut self, id: TicketId, now: UnixTime) -> Result<(), StoreError> {
+        if self.invitations.ticket(&id).is_none_or(|ticket| !ticket.is_open(now)) {
+            let status = self.store.ticket(&id, now)?.map(|row| row.status);
+            self.unsaid.push((id, end_cause(status)));
         }
         Ok(())
     }
@@ -294,6 +316,27 @@ mod tests {
             endpoints: Vec::new(),
             guard: ra_session::invitations::Guard::default(),
         }
+    }
+
+    #[test]
+    fn s060_r052_a_ticket_that_is_over_before_it_is_served_is_said_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("tickets.sqlite3");
+        let id = row().id;
+        Store::open(&file).unwrap().insert(&mut row()).unwrap();
+        let listed = || Scope::Listed([id.clone()].into());
+        let end = NOW.after(std::time::Duration::from_secs(3600));
+        let mut in_time = Book::open(Store::open(&file).unwrap(), listed(), UnixTime(end.0 - 1)).unwrap();
+        assert!(in_time.refresh(UnixTime(end.0 - 1)).unwrap().is_empty());
+        let mut late = Book::open(Store::open(&file).unwrap(), listed(), end).unwrap();
+        assert_eq!(late.refresh(end).unwrap(), [(id.clone(), TicketEndCause::Expired)]);
+        assert!(late.refresh(end).unwrap().is_empty());
+        assert_eq!(in_time.refresh(end).unwrap(), [(id.clone(), TicketEndCause::Expired)], "and once by the other one");
+        assert!(in_time.refresh(end).unwrap().is_empty());
+
+        let mut asked = Book::open(Store::open(&file).unwrap(), Scope::Listed([].into()), end).unwrap();
+        asked.serve_too(id.clone(), end).unwrap();
+        assert_eq!(asked.refresh(end).unwrap(), [(id, TicketEndCause::Expired)]);
     }
 
     /// Both halves are flipped by another hand under an open ticket, and back again.

@@ -416,6 +416,8 @@ impl Shared {
         if let Err(error) = served {
             tracing::error!(%error, "one more invitation cannot be served");
         }
+        // It may be over already.
+        self.refresh();
     }
 
     /// Takes control back where policy no longer allows it; looking on is not affected.
