@@ -40,9 +40,9 @@ fn s050_r028_r030_r032_whoever_is_not_let_in_is_closed_on_without_a_word() -> Ou
         assert_eq!(expert.exit_code()?, Some(code), "{}", expert.report());
         tap.last_word()
     };
-    // So much is a word: the RESULT for a wrong password.
+    // An open ticket is answered, if only with a RESULT for the wrong password.
     let word = tries(&open, &wrong, 83)?;
-    assert!(word > 2 * FAREWELL, "{word} bytes");
+    assert!(word > 2 * FAREWELL, "{word} bytes after Client Info");
     for file in [&expired_file, &ended_file] {
         let said = tries(file, &stage.password_file(), 69)?;
         assert!(said <= FAREWELL, "{said} bytes after Client Info for {}", file.display());
@@ -60,9 +60,19 @@ struct Tap {
 }
 
 enum Chunk {
-    Expert(usize),
+    ClientInfo,
     Novice(usize),
     End,
+}
+
+/// Finds the Client Info in what an expert sends: after the handshake only it and the first message are long.
+#[derive(Default)]
+struct Sent {
+    /// What has come of a header so far.
+    header: Vec<u8>,
+    /// Bytes of a body that are still to come.
+    body: usize,
+    long: u8,
 }
 
 impl Tap {
@@ -79,41 +89,81 @@ impl Tap {
         Ok(Self { chunks })
     }
 
-    /// Waits for the end of a connection: how many bytes the novice's computer sent after the last message of the expert.
+    /// Waits for the end of a connection: how many bytes the novice's computer sent after the Client Info.
     fn last_word(&self) -> Result<usize, Failure> {
-        let mut word = 0;
+        let mut word = None;
         loop {
             let chunk =
                 self.chunks.recv_timeout(PATIENCE).map_err(|e| Failure::new(format!("no end of a line: {e}")))?;
-            match chunk {
-                Chunk::Novice(bytes) => word += bytes,
-                Chunk::Expert(bytes) if bytes > FAREWELL => word = 0,
-                Chunk::Expert(_) => {}
-                Chunk::End => return Ok(word),
+            match (chunk, &mut word) {
+                (Chunk::ClientInfo, word) => *word = Some(0),
+                (Chunk::Novice(bytes), Some(word)) => *word += bytes,
+                (Chunk::Novice(_), None) => {}
+                (Chunk::End, Some(word)) => return Ok(*word),
+                (Chunk::End, None) => return Err(Failure::new("the expert did not get as far as Client Info")),
             }
         }
+    }
+}
+
+impl Sent {
+    /// True when the Client Info begins among these bytes.
+    fn takes(&mut self, mut bytes: &[u8]) -> bool {
+        let mut found = false;
+        while let Some((first, rest)) = bytes.split_first() {
+            if self.body > 0 {
+                let skipped = self.body.min(bytes.len());
+                (self.body, bytes) = (self.body - skipped, &bytes[skipped..]);
+                continue;
+            }
+            self.header.push(*first);
+            bytes = rest;
+            let length = |at: usize| usize::from(u16::from_be_bytes([self.header[at], self.header[at + 1]]));
+            let body = match (self.header[0], self.header.len()) {
+                (TPKT, 4) => length(2).saturating_sub(4),
+                (TPKT, _) | (_, ..5) => continue,
+                (APPLICATION_DATA, _) => {
+                    self.long += u8::from(length(3) > LONG);
+                    found |= self.long == 2 && length(3) > LONG;
+                    length(3)
+                }
+                _ => length(3),
+            };
+            self.body = body;
+            self.header.clear();
+        }
+        found
     }
 }
 
 fn pass_on(near: &TcpStream, to: SocketAddr, sender: &Sender<Chunk>) -> std::io::Result<()> {
     let far = TcpStream::connect(to)?;
     let (near_again, far_again, also) = (near.try_clone()?, far.try_clone()?, sender.clone());
-    let there = std::thread::spawn(move || copy(&near_again, &far_again, |n| also.send(Chunk::Expert(n)).is_ok()));
-    // A chunk is counted before it is passed on, so that an answer is never counted before its question.
-    copy(&far, near, |n| sender.send(Chunk::Novice(n)).is_ok());
+    let there = std::thread::spawn(move || {
+        let mut sent = Sent::default();
+        copy(&near_again, &far_again, |bytes| !sent.takes(bytes) || also.send(Chunk::ClientInfo).is_ok());
+    });
+    // All is noted before it is passed on, so that an answer is never noted before its question.
+    copy(&far, near, |bytes| sender.send(Chunk::Novice(bytes.len())).is_ok());
     let _ended = there.join();
     Ok(())
 }
 
-fn copy(mut from: &TcpStream, mut to: &TcpStream, count: impl Fn(usize) -> bool) {
+fn copy(mut from: &TcpStream, mut to: &TcpStream, mut note: impl FnMut(&[u8]) -> bool) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(n) = from.read(&mut buffer) {
-        if n == 0 || !count(n) || to.write_all(&buffer[..n]).is_err() {
+        if n == 0 || !note(&buffer[..n]) || to.write_all(&buffer[..n]).is_err() {
             break;
         }
     }
     let _gone = to.shutdown(Shutdown::Write);
 }
 
+/// The first byte of X.224 in TPKT, before TLS.
+const TPKT: u8 = 3;
+/// The kind of a TLS 1.3 record after the first words of the handshake.
+const APPLICATION_DATA: u8 = 23;
+/// Bytes. Of what an expert sends until it is let in, MCS Connect Initial and Client Info alone are longer.
+const LONG: usize = 200;
 /// The `close_notify` of TLS 1.3: a header of 5 bytes, the alert of 2, its kind, and 16 bytes that authenticate it.
 const FAREWELL: usize = 24;
