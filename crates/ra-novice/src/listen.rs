@@ -275,6 +275,14 @@ fn look_up_ticket(
 
 async fn redeem(shared: &Rc<Shared>, mut line: Line, admitted: Admitted, peer: SocketAddr) -> Result<Proved, Nothing> {
     let frames = line.begin(shared.view.clone()).map_err(|_| Nothing::Left)?;
+    let is_stranger = matches!(admitted, Admitted::Offer(None));
+    let broke_off = || {
+        if is_stranger {
+            offer::stranger_broke_off(shared, peer);
+        } else {
+            refuse(shared, peer, RefusedCause::Protocol, None);
+        }
+    };
     let mut admitted = Some(admitted);
     let mut proved: Option<(Admission, Standing, Asker)> = None;
     loop {
@@ -307,14 +315,14 @@ async fn redeem(shared: &Rc<Shared>, mut line: Line, admitted: Admitted, peer: S
             FromExpert::DesktopRequested if proved.is_some() => {}
             FromExpert::WrongVersion => {
                 let _ = line.wrong_version();
-                refuse(shared, peer, RefusedCause::Protocol, None);
+                broke_off();
                 line.close().await;
                 return Err(Nothing::Told);
             }
             FromExpert::Broken(what, code) => {
                 tracing::debug!(%peer, what, "the protocol was broken");
                 let _ = line.result(code);
-                refuse(shared, peer, RefusedCause::Protocol, None);
+                broke_off();
                 line.close().await;
                 return Err(Nothing::Told);
             }

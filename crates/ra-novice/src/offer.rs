@@ -96,10 +96,12 @@ async fn verify(
     peer: SocketAddr,
 ) -> Option<KnownHelper> {
     let Ok(blob) = expert_blob::parse(proof.expert_blob.expose()) else {
-        if helper.is_none() {
-            shared.offers.borrow_mut().failed(Source::of(peer.ip()), shared.now());
+        if helper.is_some() {
+            return malformed(shared, line, peer);
         }
-        return malformed(shared, line, peer);
+        stranger_broke_off(shared, peer);
+        note(line.result(ResultCode::InvalidParameterString), peer);
+        return None;
     };
     let cause = match (blob.login(), helper) {
         (None, Some(helper)) => return Some(helper),
@@ -123,6 +125,12 @@ async fn verify(
         shared.offers.borrow_mut().failed(Source::of(peer.ip()), shared.now());
     }
     None
+}
+
+/// Somebody who might have shown an account's password broke the protocol instead: nothing that the novice hears of.
+pub(crate) fn stranger_broke_off(shared: &Shared, peer: SocketAddr) {
+    shared.note_refusal(peer, Cause::Protocol, None);
+    shared.offers.borrow_mut().failed(Source::of(peer.ip()), shared.now());
 }
 
 /// Has the password checked; why not, where it is not even looked at.

@@ -43,7 +43,7 @@ fn key(stage: &Stage) -> Result<String, Failure> {
 }
 
 /// An offer to the stage's computer; at the first visit its key is asked about, and accepted.
-fn offer(stage: &Stage, first: bool, more: &[&str]) -> Result<Person, Failure> {
+pub(crate) fn offer(stage: &Stage, first: bool, more: &[&str]) -> Result<Person, Failure> {
     let addr = stage.addr().to_string();
     let words = ["offer", &addr, "--yes", "--no-window", "--name", "The Bank"];
     let helper = stage.expert_called("expert").args(words).args(more).start()?;

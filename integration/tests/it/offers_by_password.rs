@@ -8,7 +8,7 @@ use std::process::Command;
 
 use integration::{Cast, Failure, Outcome, Person, Stage, probe, programs_dir};
 
-use crate::offers::{computer, serve};
+use crate::offers::{computer, offer as offer_by_key, serve};
 
 /// The password of every account of these tests.
 const SECRET: &str = "Narcis;4711=é";
@@ -141,6 +141,21 @@ fn s119_r079_without_the_setting_a_password_is_met_with_silence() -> Outcome {
         assert_eq!(helper.exit_code()?, Some(69), "{}", helper.report());
         assert_eq!(novice.story(), ["invited", "listening"], "{}", novice.report());
     }
+    Ok(())
+}
+
+#[test]
+fn s119_r079_where_passwords_count_a_helper_with_neither_a_known_key_nor_an_account_is_met_with_silence() -> Outcome {
+    let test = "s119_r079_where_passwords_count_a_helper_with_neither_a_known_key_nor_an_account_is_met_with_silence";
+    let stage = Stage::new()?;
+    let Some(novice) = wrapped(test, &stage, BY_PASSWORD)? else { return Ok(()) };
+    let novice = serve(novice, &stage)?;
+    for at in 0..6 {
+        let mut helper = offer_by_key(&stage, at == 0, &[])?;
+        assert_eq!(helper.exit_code()?, Some(69), "{}", helper.report());
+    }
+    assert_eq!(novice.story(), ["listening"], "{}", novice.report());
+    assert_eq!(causes(&stage)?, [&["offer_unverified"; 5][..], &["locked"]].concat());
     Ok(())
 }
 
