@@ -45,6 +45,7 @@ mod gateway;
 mod lease;
 mod mapping;
 mod ports;
+mod upnp;
 
 pub use address::is_public;
 pub use attempt::{Attempt, Outcome};
@@ -52,3 +53,4 @@ pub use gateway::{Ask, Gateway, GatewayId, MOST_GATEWAYS, MapError, Mapper, NoGa
 pub use lease::{LONGEST_LEASE, Lease};
 pub use mapping::{ANSWERED_WITHIN, Due, HELD_FOR, Mapping, Stage};
 pub use ports::Ports;
+pub use upnp::Upnp;

@@ -1,0 +1,42 @@
+//! Finds the gateways of this computer's networks, maps a port for a minute, looks, and gives it back.
+//!
+//! ```text
+//! cargo run -p ra-nat --example gateways -- 192.168.1.5 3389
+//! ```
+//! The first argument is this computer's own address on the network to search, the second the port that should be reached.
+
+use std::error::Error;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use ra_nat::{Ask, Lease, MapError, Mapper as _, Upnp, is_public};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(local), Some(port)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: gateways ADDRESS PORT".into());
+    };
+    let (local, port): (Ipv4Addr, u16) = (local.parse()?, port.parse()?);
+    let mapper = Upnp::new(move || vec![local]);
+    let started = Instant::now();
+    for gateway in mapper.gateways()? {
+        println!("found {} after {:?}", gateway.id, started.elapsed());
+        let external = mapper.external_address(&gateway.id);
+        println!("outside address {external:?}, public {:?}", external.map(is_public));
+        let internal = gateway.internal((Ipv4Addr::UNSPECIFIED, port).into()).ok_or("not on this network")?;
+        let mut ask = Ask { internal, external_port: 50_000, lease: Lease::For(Duration::from_secs(60)) };
+        let mut added = mapper.add(&gateway.id, &ask);
+        if added == Err(MapError::OnlyPermanent) {
+            ask.lease = Lease::Permanent;
+            added = mapper.add(&gateway.id, &ask);
+        }
+        println!("mapped {added:?} after {:?}", started.elapsed());
+        if added.is_ok() {
+            println!("renewed {:?}", mapper.renew(&gateway.id, &ask));
+            println!("removed {:?}", mapper.delete(&gateway.id, &ask));
+            println!("removed again {:?}", mapper.delete(&gateway.id, &ask));
+        }
+    }
+    println!("done after {:?}", started.elapsed());
+    Ok(())
+}
