@@ -95,9 +95,11 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
         .inspect_err(|_| reach::give_back(&paths, &reached))?;
 
     if let Waits::Here(seated) = waits {
-        return host(*seated, &identity, store, paths, &invited, generated, teller);
+        let promise = Promise { invited: &invited, reached: &reached, generated };
+        return host(*seated, &identity, store, paths, &promise, teller);
     }
     announce(&invited, teller);
+    reach::tell(&reached, teller);
     if generated {
         hosting::on_terminal(&tell_password(&invited))?;
     }
@@ -163,23 +165,32 @@ fn refused(denied: &Denied) -> Failure {
     }
 }
 
+/// What was made, and is to be told.
+struct Promise<'a> {
+    invited: &'a Invited,
+    reached: &'a Reached,
+    /// The password was made up here, and the person has to see it.
+    generated: bool,
+}
+
 fn host(
     seated: Seated,
     identity: &Identity,
     store: Store,
     paths: Paths,
-    invited: &Invited,
-    generated: bool,
+    promise: &Promise<'_>,
     teller: &Teller,
 ) -> Result<(), Failure> {
+    let &Promise { invited, reached, generated } = promise;
     let screen = seated.terminal.as_ref().map(Terminal::screen);
     // The announcement comes once the port is open: who reads it may connect at once.
     let announcement = {
-        let (teller, event) = (teller.clone(), event(invited));
+        let (teller, event, reached) = (teller.clone(), event(invited), reached.clone());
         let (text, password) = (in_words(invited, "press q or Ctrl-C here"), generated.then(|| tell_password(invited)));
         move || {
             teller.event("invited", event);
             teller.say(&text);
+            reach::tell(&reached, &teller);
             if let Some((screen, password)) = screen.zip(password) {
                 screen.write_line(&password);
             }
