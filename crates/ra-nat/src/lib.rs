@@ -5,7 +5,7 @@
 //! Here are the rules of that: which port to ask for and what to do after a no ([`Attempt`]), for how long ([`Lease`]), which
 //! outside addresses are worth writing down ([`is_public`]), and when what was made is renewed, removed or forgotten
 //! ([`Mapping::due`]). The rules know no clock, no socket and no chance: time and entropy are arguments. The world is one trait,
-//! [`Mapper`]; the mappers of real gateways come with the issue about reach, until then there is [`NoGateway`].
+//! [`Mapper`]: [`Upnp`] for the routers of most homes, [`NoGateway`] for who wants none.
 //!
 //! What it never does: keep a table (`ra-novice` writes each row *before* a gateway is asked), know what a ticket is, or
 //! make a mapping that no invitation will list. All mappings are of TCP.

@@ -26,6 +26,10 @@ use crate::lease::Lease;
 pub struct Upnp {
     /// This computer's own IPv4 addresses, asked anew for each search.
     addresses: Box<dyn Fn() -> Vec<Ipv4Addr> + Send + Sync>,
+    /// Where searches go.
+    everybody: SocketAddr,
+    /// Addresses that are believed although no router has them.
+    trusted: Vec<IpAddr>,
     found: Mutex<BTreeMap<GatewayId, Device<Tokio>>>,
 }
 
@@ -33,7 +37,8 @@ impl Upnp {
     /// Searches from the addresses that the function gives: one for each interface that may have a gateway.
     #[must_use]
     pub fn new(addresses: impl Fn() -> Vec<Ipv4Addr> + Send + Sync + 'static) -> Self {
-        Self { addresses: Box::new(addresses), found: Mutex::default() }
+        let everybody = SearchOptions::default().broadcast_address;
+        Self { addresses: Box::new(addresses), everybody, trusted: Vec::new(), found: Mutex::default() }
     }
 
     /// The gateway of that name: a known one, else searched for, since rows of an earlier run name it too.
@@ -77,7 +82,8 @@ impl Mapper for Upnp {
         let found = block_on(SEARCH + Duration::from_secs(1), async {
             let mut searches = tokio::task::JoinSet::new();
             for local in addresses.into_iter().take(MOST_GATEWAYS) {
-                searches.spawn(async move { (local, search(local).await) });
+                let (everybody, trusted) = (self.everybody, self.trusted.clone());
+                searches.spawn(async move { (local, search(local, everybody, trusted).await) });
             }
             Ok(searches.join_all().await)
         })?;
@@ -185,13 +191,16 @@ async fn leads(device: &Device<Tokio>, port: u16) -> Leads {
 }
 
 /// Searches on one interface, three times over one another: the search is one datagram, and those are lost.
-async fn search(local: Ipv4Addr) -> Option<Device<Tokio>> {
+async fn search(local: Ipv4Addr, everybody: SocketAddr, trusted: Vec<IpAddr>) -> Option<Device<Tokio>> {
     let mut searches = tokio::task::JoinSet::new();
     for after in SEARCHES {
+        let trusted = trusted.clone();
         searches.spawn(async move {
             tokio::time::sleep(after).await;
             let mut options = SearchOptions::default();
             options.bind_addr = SocketAddr::new(local.into(), 0);
+            options.broadcast_address = everybody;
+            options.allowed_gateway_ips = trusted;
             options.timeout = Some(SEARCH.saturating_sub(after));
             options.single_search_timeout = options.timeout;
             search_gateway(options).await
@@ -233,5 +242,7 @@ const SEARCH: Duration = Duration::from_secs(4);
 /// When the search goes out.
 const SEARCHES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(700), Duration::from_millis(1500)];
 
+#[cfg(test)]
+mod router;
 #[cfg(test)]
 mod tests;
