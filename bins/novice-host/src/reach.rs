@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ra_nat::{Mapper, Upnp, is_public};
+use ra_gateways::Upnp;
+use ra_nat::{Mapper, is_public};
 use ra_novice::endpoints::Surroundings;
 use ra_novice::mappings::{CREATION, FAREWELL, Mappings, Reached, Unmapped, Wanted};
 use ra_novice::settings::Paths;

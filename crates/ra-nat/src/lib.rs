@@ -5,7 +5,7 @@
 //! Here are the rules of that: which port to ask for and what to do after a no ([`Attempt`]), for how long ([`Lease`]), which
 //! outside addresses are worth writing down ([`is_public`]), and when what was made is renewed, removed or forgotten
 //! ([`Mapping::due`]). The rules know no clock, no socket and no chance: time and entropy are arguments. The world is one trait,
-//! [`Mapper`]: [`Upnp`] for the routers of most homes, [`NoGateway`] for who wants none.
+//! [`Mapper`]: `ra-gateways` speaks to real ones, [`NoGateway`] is for who wants none.
 //!
 //! What it never does: keep a table (`ra-novice` writes each row *before* a gateway is asked), know what a ticket is, or
 //! make a mapping that no invitation will list. All mappings are of TCP.
@@ -45,7 +45,6 @@ mod gateway;
 mod lease;
 mod mapping;
 mod ports;
-mod upnp;
 
 pub use address::is_public;
 pub use attempt::{Attempt, Outcome};
@@ -53,4 +52,3 @@ pub use gateway::{Ask, Gateway, GatewayId, MOST_GATEWAYS, MapError, Mapper, NoGa
 pub use lease::{LONGEST_LEASE, Lease};
 pub use mapping::{ANSWERED_WITHIN, Due, HELD_FOR, Mapping, Stage};
 pub use ports::Ports;
-pub use upnp::Upnp;

@@ -94,7 +94,6 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("ra-session", OUTSIDE, PURE),
     ("ra-channels", OUTSIDE, PURE),
     ("ra-graphics", OUTSIDE, PURE),
-    // Until the mappers of real gateways come; they will have a module of their own.
     ("ra-nat", OUTSIDE, PURE),
     ("ra-policy", &["ra-*"], "policy is read alone"),
     ("ra-ticket", &["ra-*"], "tickets are useful alone, to other tools too"),
@@ -110,6 +109,8 @@ const RULES: &[(&str, &[&str], &str)] = &[
         "it turns pixels into messages, no more",
     ),
     ("ra-nat", &["ironrdp*", "ra-channels", "ra-graphics"], "a mapping does not know what goes through it"),
+    ("ra-gateways", &["ironrdp*", "ra-channels", "ra-graphics", "ra-novice"], "it does what ra-nat says"),
+    ("ra-novice", &["ra-gateways", "igd-next"], "the engine's tests meet no real gateway"),
     (
         "ra-desktop",
         &["ironrdp*", "tokio", "ra-channels", "ra-graphics", "ra-nat", "ra-novice", "ra-expert"],

@@ -1,7 +1,7 @@
 //! Finds the gateways of this computer's networks, maps a port for a minute, looks, and gives it back.
 //!
 //! ```text
-//! cargo run -p ra-nat --example gateways -- 192.168.1.5 3389
+//! cargo run -p ra-gateways --example gateways -- 192.168.1.5 3389
 //! ```
 //! The first argument is this computer's own address on the network to search, the second the port that should be reached.
 
@@ -9,7 +9,8 @@ use std::error::Error;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use ra_nat::{Ask, Lease, MapError, Mapper as _, Upnp, is_public};
+use ra_gateways::Upnp;
+use ra_nat::{Ask, Lease, MapError, Mapper as _, is_public};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);

@@ -19,8 +19,7 @@ use igd_next::{
     RequestError, SearchOptions,
 };
 
-use crate::gateway::{Ask, Gateway, GatewayId, MOST_GATEWAYS, MapError, Mapper};
-use crate::lease::Lease;
+use ra_nat::{Ask, Gateway, GatewayId, Lease, MOST_GATEWAYS, MapError, Mapper};
 
 /// The UPnP gateways of this computer's networks.
 pub struct Upnp {
