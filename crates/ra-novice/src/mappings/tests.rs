@@ -347,7 +347,6 @@ fn r061_a_mapping_is_shared_and_goes_at_once_with_the_last_ticket_that_uses_it()
     let (other, second) = place.invite(HOUR);
     assert_eq!(first, second, "one port, one mapping");
     place.end(&one);
-    place.pass(HELD_FOR);
     place.settle();
     assert_eq!(place.network.table("router").len(), 1, "the other one still uses it");
     place.end(&other);

@@ -41,6 +41,9 @@ impl Store {
                      SELECT ?1, id FROM mapping WHERE id = ?2 AND stage = 'made'",
                 params![row.id.as_str(), key.0],
             )?;
+            // From here on the ticket holds it: when that ends, nobody waits for it any longer (R61). Of two invitations made
+            // in the same breath the second may find it gone when the first is ended at once, and lists a dead address.
+            transaction.execute("UPDATE mapping SET held_until = 0 WHERE id = ?1 AND stage = 'made'", [key.0])?;
         }
         transaction.commit()?;
         row.assistant = assistant;
