@@ -103,12 +103,16 @@ async fn verify(
         note(line.result(ResultCode::InvalidParameterString), peer);
         return None;
     };
+    // Somebody with a known key was told of when they came.
+    let is_told = helper.is_some();
     let cause = match (blob.login(), helper) {
         (None, Some(helper)) => return Some(helper),
         (None, None) => Cause::OfferUnverified,
         (Some(login), _) => match by_password(shared, login.clone(), peer).await {
             Ok(Ok(helper)) => {
-                shared.report(HostEvent::ExpertConnecting { peer });
+                if !is_told {
+                    shared.report(HostEvent::ExpertConnecting { peer });
+                }
                 return Some(helper);
             }
             // Counted and noted. A wrong password, an account that does not exist and one that is locked are one answer.
