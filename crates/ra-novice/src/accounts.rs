@@ -96,8 +96,9 @@ impl Accounts {
             let name = login.name.clone();
             let checked = check(&login, from);
             drop(login);
-            let _ = tell.send(checked.and_then(|()| KnownHelper::of_account(&name).ok_or(Refused::Wrong)));
+            let known = checked.and_then(|()| KnownHelper::of_account(&name).ok_or(Refused::Wrong));
             drop(place);
+            let _ = tell.send(known);
         };
         if let Err(error) = std::thread::Builder::new().name("pam".into()).spawn(asks) {
             tracing::error!(%error, "the system gives no thread");
