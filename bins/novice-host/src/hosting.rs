@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TrySendError, channel, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -83,7 +83,7 @@ pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure
         return Ok(());
     }
     let lock = HostLock::take(&paths)?.ok_or_else(|| hosted_already(&paths))?;
-    let seated = Seated::take(lock, options, &paths)?;
+    let mut seated = Seated::take(lock, options, &paths)?;
     let ports: Vec<u16> = seated.ports.iter().map(|port| port.addr().port()).collect();
     for ticket in tickets.iter().filter(|ticket| !names_one_of(&ticket.endpoints, &ports)) {
         // Behind a forwarded port that may be right, so it is only said.
@@ -108,6 +108,7 @@ pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure
         (_, false) => format!("Waiting for {open} invitations."),
         (_, true) => format!("Waiting for {open} invitations, and for offers of help."),
     };
+    seated.take_terminal()?;
     let hosting = Hosting {
         seated,
         tls: identity.server_config()?,
@@ -180,18 +181,10 @@ pub(crate) fn on_terminal(line: &str) -> Result<(), Failure> {
 }
 
 impl Seated {
-    /// Opens the desktop, binds the ports, answers other commands and takes the terminal, in this order; nothing is promised to
-    /// anybody yet.
+    /// Opens the desktop, binds the ports and answers other commands, in this order; nothing is promised to anybody yet. The
+    /// terminal is left as it is: there may be gateways to wait for, and Ctrl-C meanwhile just ends the program.
     pub(crate) fn take(lock: HostLock, options: &cli::Serve, paths: &Paths) -> Result<Self, Failure> {
         let running: Arc<OnceLock<HostHandle>> = Arc::default();
-        let pressed = Arc::clone(&running);
-        let on_key = move |key| {
-            let Some(host) = pressed.get() else { return };
-            match key {
-                Key::Esc => host.esc(),
-                Key::Quit | Key::HangUp => host.stop(),
-            }
-        };
         let host = Arc::clone(&running);
         let places = Places::new(move || {
             if let Some(host) = host.get() {
@@ -216,19 +209,32 @@ impl Seated {
         };
         let addresses = ports.iter().map(Port::addr).collect();
         let control = ControlServer::start(lock, paths, addresses, crate::now, in_use.clone(), on_change)?;
-        let terminal = Terminal::open(look(), on_key);
-        match &terminal {
+        if let Some(word) = desktop.demo_word() {
+            // So that whoever tries things out can tell this picture from that of another run.
+            tell::aside(&format!("This is the demo desktop: the word of this run is {word}."));
+        }
+        Ok(Self { terminal: None, desktop, ports, places, agents, running, control, in_use })
+    }
+
+    /// Takes the terminal over, where there is one. The host has to run soon after: keys count from then on.
+    pub(crate) fn take_terminal(&mut self) -> Result<(), Failure> {
+        let pressed = Arc::clone(&self.running);
+        let on_key = move |key| {
+            let Some(host) = pressed.get() else { return };
+            match key {
+                Key::Esc => host.esc(),
+                Key::Quit | Key::HangUp => host.stop(),
+            }
+        };
+        self.terminal = Terminal::open(look(), on_key);
+        match &self.terminal {
             Some(terminal) => tell::share(terminal.screen()),
             None if has_terminal() => {
                 return Err(Failure::other("the terminal cannot be used, so nobody could be asked"));
             }
             None => {}
         }
-        if let Some(word) = desktop.demo_word() {
-            // So that whoever tries things out can tell this picture from that of another run.
-            tell::aside(&format!("This is the demo desktop: the word of this run is {word}."));
-        }
-        Ok(Self { terminal, desktop, ports, places, agents, running, control, in_use })
+        Ok(())
     }
 }
 
@@ -242,7 +248,7 @@ impl Hosting {
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::chain(&error))?;
-        let (events, happened) = channel();
+        let (events, happened) = sync_channel(MOST_UNTOLD);
         let (host, handle) = Host::new(HostOptions {
             ports,
             tls,
@@ -259,8 +265,10 @@ impl Hosting {
             clock: crate::now,
             prompt: Box::new(places.clone()),
             report: Box::new(move |event| {
-                // Whoever prints is gone only when the program ends.
-                let _ = events.send(event);
+                // Whoever prints is gone only when the program ends. Where nobody reads what is printed, the host does not wait.
+                if matches!(events.try_send(event), Err(TrySendError::Full(_))) {
+                    tracing::warn!("standard output takes nothing, an event is lost");
+                }
             }),
             in_use,
             audit: Audit::of(&paths),
@@ -395,5 +403,7 @@ const OWN_NAME: &str = "novice-host";
 /// How long a host without a terminal or a desktop of its own waits for an agent. Those that run come within
 /// milliseconds, and those that are being started with the session within a few seconds.
 const AGENTS_COME_WITHIN: Duration = Duration::from_secs(5);
+/// Events that wait to be printed: more than a session has, and a bound on what strangers can pile up while nobody reads.
+const MOST_UNTOLD: usize = 4096;
 /// How long the last events may take to be printed.
 const LAST_WORDS: Duration = Duration::from_secs(2);

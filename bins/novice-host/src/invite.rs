@@ -174,19 +174,44 @@ struct Promise<'a> {
 }
 
 fn host(
-    seated: Seated,
+    mut seated: Seated,
     identity: &Identity,
     store: Store,
     paths: Paths,
     promise: &Promise<'_>,
     teller: &Teller,
 ) -> Result<(), Failure> {
+    let outcome = seated.take_terminal().and_then(|()| wait(seated, identity, store, &paths, promise, teller));
+    if outcome.is_err() {
+        // An invitation that nobody can use helps nobody; a failure to withdraw it changes nothing about the first.
+        let withdrawn = Store::open(&paths.store())
+            .and_then(|mut store| store.end(&promise.invited.ticket.id, EndCause::HostClosed, crate::now()));
+        if let Err(error) = withdrawn {
+            tracing::warn!(%error, "the ticket could not be ended");
+        }
+    }
+    outcome
+}
+
+/// Tells what was made, and waits for whoever comes.
+fn wait(
+    seated: Seated,
+    identity: &Identity,
+    store: Store,
+    paths: &Paths,
+    promise: &Promise<'_>,
+    teller: &Teller,
+) -> Result<(), Failure> {
     let &Promise { invited, reached, generated } = promise;
     let screen = seated.terminal.as_ref().map(Terminal::screen);
+    let to_end = match &screen {
+        Some(_) => "press q or Ctrl-C here".to_owned(),
+        None => format!("use `novice-host tickets expire {}`", invited.ticket.id),
+    };
     // The announcement comes once the port is open: who reads it may connect at once.
     let announcement = {
         let (teller, event, reached) = (teller.clone(), event(invited), reached.clone());
-        let (text, password) = (in_words(invited, "press q or Ctrl-C here"), generated.then(|| tell_password(invited)));
+        let (text, password) = (in_words(invited, &to_end), generated.then(|| tell_password(invited)));
         move || {
             teller.event("invited", event);
             teller.say(&text);
@@ -206,16 +231,7 @@ fn host(
         when_stopped: WhenStopped::EndTickets,
         waiting: format!("Waiting for your helper until {until}."),
     };
-    let outcome = hosting.run(announcement, teller);
-    if outcome.is_err() {
-        // An invitation that nobody can use helps nobody; a failure to withdraw it changes nothing about the first.
-        let withdrawn = Store::open(&paths.store())
-            .and_then(|mut store| store.end(&invited.ticket.id, EndCause::HostClosed, crate::now()));
-        if let Err(error) = withdrawn {
-            tracing::warn!(%error, "the ticket could not be ended");
-        }
-    }
-    outcome
+    hosting.run(announcement, teller)
 }
 
 /// Where the invitation says that this computer is.
