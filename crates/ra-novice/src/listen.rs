@@ -149,7 +149,7 @@ enum Admitted {
 enum Nothing {
     /// Neither the expert nor the novice was told why; the administrator is.
     Refused(Cause),
-    /// Whoever should know has been told.
+    /// Whoever should know has been told, the administrator included.
     Told,
     /// The expert went before it was judged.
     Left,
@@ -187,7 +187,14 @@ async fn prove(shared: &Rc<Shared>, stream: TcpStream, peer: SocketAddr) -> Resu
     let heard = Cell::new(false);
     let admit = |hello: ClientHello| {
         heard.set(true);
-        let looked_up = look_up(shared, &hello, peer);
+        let looked_up = look_up(shared, &hello, peer).map_err(|nothing| match nothing {
+            // The line is written before the connection closes: whoever saw it close finds it in the log.
+            Nothing::Refused(cause) => {
+                shared.note_refusal(peer, cause, None);
+                Nothing::Told
+            }
+            nothing => nothing,
+        });
         let is_admitted = looked_up.is_ok();
         *admitted.borrow_mut() = Some(looked_up);
         is_admitted
