@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use integration::{Cast, Event, Failure, Outcome, PASSWORD, Person, Stage, probe};
+use integration::{Cast, Event, Failure, Outcome, PASSWORD, Stage, probe};
 
 use crate::offers::computer;
 use crate::session::Session;
+use crate::tickets::{invite, serve};
 
 /// What `audit show` prints.
 fn audit(stage: &Stage) -> Result<Vec<Event>, Failure> {
@@ -24,22 +25,6 @@ fn causes(stage: &Stage) -> Result<Vec<String>, Failure> {
 /// The log as it lies on the disk.
 fn file(stage: &Stage) -> Result<String, Failure> {
     Ok(fs::read_to_string(stage.path().join("novice/state/audit.log"))?)
-}
-
-fn invite(stage: &Stage, file: &str, expires: &str) -> Result<(String, std::path::PathBuf), Failure> {
-    let save = stage.path().join(file);
-    let invite = stage.novice().invites("Kim Aalbers").with("--save", &save).with("--expires", expires);
-    let mut novice = invite.arg("--no-serve").start()?;
-    let ticket = novice.wait_event("invited")?.text("ticket").unwrap_or_default().to_owned();
-    assert_eq!(novice.exit_code()?, Some(0), "{}", novice.report());
-    Ok((ticket, save))
-}
-
-fn serve(stage: &Stage) -> Result<Person, Failure> {
-    let addr = stage.addr().to_string();
-    let mut novice = stage.novice().args(["serve", "--listen", &addr, "--desktop", "demo"]).start()?;
-    novice.wait_event("listening")?;
-    Ok(novice)
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! One host for each table of tickets, and who may end what: felt by other commands and other users.
 
 use std::fs;
-use std::path::PathBuf;
 
-use integration::{Cast, Event, Failure, Outcome, Person, Stage, probe, programs_dir};
+use integration::{Cast, Event, Failure, Outcome, Stage, probe, programs_dir};
+
+use crate::offers::serve;
+use crate::tickets::invite;
 
 /// The machine's host as a service of root, with accounts of the test's own: user 4711 is an administrator, 4712 made an
 /// invitation, 4713 is anybody. `None`, said aloud, where no mounts can be had.
@@ -29,22 +31,6 @@ fn machine<'a>(test: &str, stage: &'a Stage, admins: &str) -> Result<Option<Cast
     Ok(Some(stage.novice().through(["unshare", "--mount", "sh", "-c", &script, "sh"])))
 }
 
-fn serve(novice: Cast<'_>, stage: &Stage) -> Result<Person, Failure> {
-    let addr = stage.addr().to_string();
-    let mut novice = novice.args(["serve", "--listen", &addr, "--desktop", "demo"]).start()?;
-    novice.wait_event("listening")?;
-    Ok(novice)
-}
-
-/// Makes an invitation without hosting it: its ticket and its file.
-fn invite(stage: &Stage, file: &str) -> Result<(String, PathBuf), Failure> {
-    let save = stage.path().join(file);
-    let mut novice = stage.novice().invites("Kim Aalbers").with("--save", &save).arg("--no-serve").start()?;
-    let ticket = novice.wait_event("invited")?.text("ticket").unwrap_or_default().to_owned();
-    assert_eq!(novice.exit_code()?, Some(0), "{}", novice.report());
-    Ok((ticket, save))
-}
-
 /// `tickets` as this user, asking the host of the stage.
 fn tickets_as(stage: &Stage, uid: u32, words: &[&str]) -> Result<(Option<i32>, Vec<Event>, String), Failure> {
     // A copy that everybody may run, wherever the programs were built.
@@ -67,8 +53,8 @@ fn s056_s061_r053_r054_administrators_end_any_ticket_and_others_only_their_own()
     for admins in ["sudo", "wheel"] {
         let stage = Stage::new()?;
         let Some(novice) = machine(test, &stage, admins)? else { return Ok(()) };
-        let (first, _) = invite(&stage, "first.MsRcIncident")?;
-        let (second, _) = invite(&stage, "second.MsRcIncident")?;
+        let (first, _) = invite(&stage, "first.MsRcIncident", "60m")?;
+        let (second, _) = invite(&stage, "second.MsRcIncident", "60m")?;
         let mut novice = serve(novice, &stage)?;
         // Whoever is neither learns nothing, and ends nothing: not by name, not all.
         let (status, listed, report) = tickets_as(&stage, 4713, &["list"])?;
@@ -95,7 +81,7 @@ fn s056_s061_r053_r054_administrators_end_any_ticket_and_others_only_their_own()
 #[test]
 fn a_second_serve_says_who_is_there_and_disturbs_nobody() -> Outcome {
     let stage = Stage::new()?;
-    let (ticket, file) = invite(&stage, "help.MsRcIncident")?;
+    let (ticket, file) = invite(&stage, "help.MsRcIncident", "60m")?;
     let mut first = serve(stage.novice(), &stage)?;
     let mut second = stage.novice().args(["serve", "--listen", "127.0.0.1:0", "--desktop", "demo"]).start()?;
     assert_eq!(second.exit_code()?, Some(1), "{}", second.report());
@@ -153,9 +139,9 @@ fn a_second_invitation_for_another_port_is_refused_before_anything_is_made() -> 
 #[test]
 fn an_invitation_made_while_serve_runs_is_served_at_once() -> Outcome {
     let stage = Stage::new()?;
-    invite(&stage, "first.MsRcIncident")?;
+    invite(&stage, "first.MsRcIncident", "60m")?;
     let mut novice = serve(stage.novice(), &stage)?;
-    let (_, file) = invite(&stage, "second.MsRcIncident")?;
+    let (_, file) = invite(&stage, "second.MsRcIncident", "60m")?;
     let mut expert = stage.expert_called("expert").opens(&file).start()?;
     novice.says("y", "view")?;
     expert.wait_event("first_frame").map(drop)
