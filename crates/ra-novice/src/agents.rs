@@ -10,7 +10,7 @@
 //! says too much is gone; it holds up nobody else.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -238,12 +238,7 @@ impl Listening {
     fn bind(directory: &Path) -> io::Result<Option<Self>> {
         peer::prepare(directory)?;
         let socket = peer::socket_in(directory);
-        let lock = durable::open_lock(&socket.with_extension("lock"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
+        let Some(lock) = durable::try_lock(&socket.with_extension("lock"))? else { return Ok(None) };
         // Made under another name, so that an agent that sees the socket can connect to it.
         let unfinished = socket.with_extension("new");
         match fs::remove_file(&unfinished) {

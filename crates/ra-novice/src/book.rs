@@ -255,26 +255,19 @@ impl Book {
 }
 
 fn read(store: &mut Store, scope: &Scope, now: UnixTime) -> Result<(Invitations, Vec<Past>), StoreError> {
-    let mut tickets = Vec::new();
-    let mut past = Vec::new();
-    for row in store.all(now)?.into_iter().rev() {
-        if row.status != Status::Open {
-            past.push(Past { session_id: row.session_id, status: row.status });
-            continue;
-        }
-        let in_scope = match scope {
-            Scope::Listed(ids) => ids.contains(&row.id),
-            Scope::All => true,
-        };
-        if in_scope {
-            // A damaged row redeems nothing, and does not take the others with it.
-            let ticket = row
-                .to_ticket()
-                .inspect_err(|error| tracing::error!(ticket = %row.id, %error, "a ticket cannot be used"));
-            tickets.extend(ticket.ok().flatten());
-        }
-    }
-    Ok((Invitations::new(tickets), past))
+    let rows = store.open_tickets(now)?.into_iter().filter(|row| match scope {
+        Scope::Listed(ids) => ids.contains(&row.id),
+        Scope::All => true,
+    });
+    let tickets = rows.filter_map(|row| {
+        // A damaged row redeems nothing, and does not take the others with it.
+        row.to_ticket()
+            .inspect_err(|error| tracing::error!(ticket = %row.id, %error, "a ticket cannot be used"))
+            .ok()?
+    });
+    let tickets = Invitations::new(tickets.collect());
+    let past = store.past()?.into_iter().map(|(session_id, status)| Past { session_id, status });
+    Ok((tickets, past.collect()))
 }
 
 fn end_cause(status: Option<Status>) -> TicketEndCause {

@@ -42,6 +42,7 @@ pub(crate) async fn run(shared: Rc<Shared>, proved: Proved) {
         question: None,
         seen_since: None,
         policy_asked: None,
+        logs: (shared.policy)().logs_sessions(),
         over: None,
     };
     driver.carry_out(effects).await;
@@ -66,6 +67,9 @@ struct Driver<'a> {
     seen_since: Option<SystemTime>,
     /// When policy was last read because of control.
     policy_asked: Option<tokio::time::Instant>,
+    /// Whether the steps of this session are logged, as policy had it when it was last read: not anew for each step, since
+    /// an expert who asks for control all the time would keep this computer reading files.
+    logs: bool,
     over: Option<EndReason>,
 }
 
@@ -125,7 +129,9 @@ impl Driver<'_> {
             return;
         }
         self.policy_asked = Some(now);
-        if self.standing.may_control(&(self.shared.policy)()).is_none() {
+        let policy = (self.shared.policy)();
+        self.logs = policy.logs_sessions();
+        if self.standing.may_control(&policy).is_none() {
             let effects = self.session.handle_local(self.shared.moment(), LocalEvent::ControlForbidden);
             self.carry_out(effects).await;
         }
@@ -298,7 +304,9 @@ impl Driver<'_> {
     }
 
     fn step(&self, step: &Step) {
-        self.shared.note_step(self.asker.peer, step, self.standing.helper());
+        if self.logs {
+            self.shared.note_step(self.asker.peer, step, self.standing.helper());
+        }
     }
 
     fn show_status(&self, controlling: bool) {

@@ -355,11 +355,9 @@ impl Shared {
         self.audit.refused(self.now(), peer, cause, helper);
     }
 
-    /// Notes a moment of a session for the administrator, if sessions are to be logged.
+    /// Notes a moment of a session for the administrator.
     pub(crate) fn note_step(&self, peer: SocketAddr, step: &audit::Step, helper: Option<&Helper>) {
-        if (self.policy)().logs_sessions() {
-            self.audit.session(self.now(), peer, step, helper);
-        }
+        self.audit.session(self.now(), peer, step, helper);
     }
 
     pub(crate) fn show(&self, status: &Status) {

@@ -143,6 +143,23 @@ impl Store {
         select(&transaction, "WHERE status = 'open' ORDER BY start, id", [])
     }
 
+    /// The session ids of tickets that are not open any more, with why: the newest, [`MOST_PAST`] at most.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn past(&mut self) -> Result<Vec<(SessionId, Status)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT session_id, status FROM ticket WHERE status <> 'open' ORDER BY ended DESC LIMIT ?1",
+        )?;
+        let rows = statement.query_map([MOST_PAST], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        rows.map(|row| {
+            let (session_id, status) = row?;
+            let session_id = SessionId::parse(&session_id).map_err(|_| StoreError::Damaged(None))?;
+            Ok((session_id, read_status(&status)?))
+        })
+        .collect()
+    }
+
     /// One ticket, after [`Store::sweep`].
     ///
     /// # Errors
@@ -553,11 +570,14 @@ fn select<P: rusqlite::Params>(
     Ok(tickets)
 }
 
+fn read_status(name: &str) -> Result<Status, StoreError> {
+    STATUSES.into_iter().find(|known| known.name() == name).ok_or(StoreError::Damaged(None))
+}
+
 fn read_row(row: &Row<'_>) -> Result<TicketRow, StoreError> {
     let damaged = || StoreError::Damaged(None);
     let text = |column: &str| Ok::<_, StoreError>(row.get::<_, String>(column)?);
     let seconds = |column: &str| Ok::<_, StoreError>(row.get::<_, i64>(column)?.cast_unsigned());
-    let status = text("status")?;
     Ok(TicketRow {
         id: TicketId::parse(&text("id")?).ok_or_else(damaged)?,
         session_id: SessionId::parse(&text("session_id")?).map_err(|_| damaged())?,
@@ -575,7 +595,7 @@ fn read_row(row: &Row<'_>) -> Result<TicketRow, StoreError> {
             .get::<_, Option<String>>("assistant")?
             .map(Zeroizing::new)
             .and_then(|text| AssistantPassword::from_stored(&text)),
-        status: STATUSES.into_iter().find(|known| known.name() == status).ok_or_else(damaged)?,
+        status: read_status(&text("status")?)?,
         ended: row.get::<_, Option<i64>>("ended")?.map(|ended| UnixTime(ended.cast_unsigned())),
         file: row.get::<_, Option<Vec<u8>>>("file")?.map(|bytes| std::ffi::OsString::from_vec(bytes).into()),
         endpoints: serde_json::from_str(&text("endpoints")?).map_err(|_| damaged())?,
@@ -598,6 +618,9 @@ fn signed(seconds: u64) -> i64 {
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// For how long a ticket that is not open any more is shown by `tickets list`.
 pub const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// Of tickets that are not open any more, so many are told apart in the audit log; older ones count as unknown.
+const MOST_PAST: u32 = 4096;
 
 /// Every status there is; the names that the table may hold are the names of these.
 const STATUSES: [Status; 6] = [

@@ -45,7 +45,7 @@ pub(crate) fn habits() -> Done {
             if rust && is_test(&name) && SLEEPS.iter().any(|s| line.contains(&s.concat())) {
                 say("a test that sleeps: wait for the event, with a deadline");
             }
-            if rust && line.trim_start().starts_with("#[ignore") && !line.contains('"') {
+            if rust && line.trim_start().starts_with(&IGNORED.concat()) && !line.contains('"') {
                 say("an ignored test without its reason");
             }
             if rust && UNFINISHED.iter().any(|u| line.contains(&u.concat())) {
@@ -55,6 +55,9 @@ pub(crate) fn habits() -> Done {
     }
     if found.is_empty() { Ok(()) } else { Err(Trouble::new(found.join("\n"))) }
 }
+
+/// In two pieces, so that this file is not one of its own finds.
+const IGNORED: [&str; 2] = ["#[", "ignore"];
 
 fn is_test(name: &str) -> bool {
     name.starts_with("integration/") || name.contains("/tests/") || name.ends_with("tests.rs")

@@ -130,13 +130,8 @@ pub(super) struct Who {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<String>,
     /// True when it is an account of this computer whose password they know.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     password: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 impl FromHost {

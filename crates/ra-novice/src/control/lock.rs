@@ -1,6 +1,6 @@
 //! One host for each state directory.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 
 use super::ControlError;
 use crate::durable;
@@ -19,11 +19,7 @@ impl HostLock {
     /// # Errors
     /// [`ControlError::Lock`].
     pub fn take(paths: &Paths) -> Result<Option<Self>, ControlError> {
-        let file = durable::open_lock(&paths.control().with_extension("lock")).map_err(ControlError::Lock)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(ControlError::Lock(error)),
-        }
+        let file = durable::try_lock(&paths.control().with_extension("lock")).map_err(ControlError::Lock)?;
+        Ok(file.map(|file| Self { _file: file }))
     }
 }

@@ -10,7 +10,7 @@
 //! tickets while no host runs does what is due with [`Mappings::settle`].
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -226,12 +226,7 @@ impl Mappings {
     /// Becomes the process that renews and removes, if no other one that lives is.
     fn is_the_one(&mut self) -> bool {
         if self.lock.is_none() {
-            let locked = durable::open_lock(&self.lock_file).and_then(|file| match file.try_lock() {
-                Ok(()) => Ok(Some(file)),
-                Err(TryLockError::WouldBlock) => Ok(None),
-                Err(TryLockError::Error(error)) => Err(error),
-            });
-            match locked {
+            match durable::try_lock(&self.lock_file) {
                 Ok(lock) => self.lock = lock,
                 Err(error) => tracing::warn!(%error, "mappings cannot be kept"),
             }
