@@ -73,6 +73,14 @@ impl<'a> FrameView<'a> {
         self.size
     }
 
+    /// The bytes from the first pixel of `rect` to its last one, and the distance between rows. It must be inside.
+    #[cfg_attr(not(feature = "h264"), allow(dead_code, reason = "films only"))]
+    pub(crate) fn window(&self, rect: Rect) -> (&'a [u8], usize) {
+        let start = usize::from(rect.y) * self.stride + usize::from(rect.x) * 4;
+        let length = (usize::from(rect.height) - 1) * self.stride + usize::from(rect.width) * 4;
+        (&self.pixels[start..start + length], self.stride)
+    }
+
     /// The bytes of row `y` within the columns of `rect`, which must lie inside the picture.
     pub(crate) fn row(&self, rect: Rect, y: usize) -> &'a [u8] {
         let start = y * self.stride + usize::from(rect.x) * 4;

@@ -34,6 +34,10 @@ pub mod bitmap;
 pub mod geometry;
 pub mod gfx;
 pub mod pointer;
+/// Film: an encoder for what keeps changing in one place.
+pub mod video {
+    pub use crate::encode::avc420::{VideoEncoder, VideoError, fits, openh264};
+}
 
 mod classify;
 mod encode;
