@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::ground::{Done, Trouble, cargo, program, root, run as run_command};
+use crate::install;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -24,6 +25,7 @@ pub(crate) fn run(options: &Options) -> Done {
     if !bench.join("run").is_file() {
         return Err(Trouble::new("the bench is not here: RA_BENCH must name its folder"));
     }
+    install::wish(install::FOR_BUILD);
     run_command(&mut cargo(&["build", "--locked", "--release", "--workspace", "--bins"]))?;
     let results = root().join("target/bench");
     std::fs::create_dir_all(&results)?;

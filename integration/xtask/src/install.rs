@@ -35,6 +35,14 @@ pub(crate) fn need(wanted: &[Wanted]) -> Done {
     install(&missing)
 }
 
+/// Installs what makes the programs better but is not needed; goes on without it.
+pub(crate) fn wish(wanted: &[Wanted]) {
+    let missing = missing(wanted);
+    if !missing.is_empty() && (!probe::must_have_everything() || install(&missing).is_err()) {
+        println!("going on without {} (what that means is in docs/CONTRIBUTING.md)", missing.join(" "));
+    }
+}
+
 fn install(missing: &[&str]) -> Done {
     println!("installing {}", missing.join(" "));
     let apt = |words: &[&str]| {
@@ -64,6 +72,7 @@ pub(crate) type Wanted = (&'static str, &'static str);
 
 /// For the tests.
 const WANTED: &[Wanted] = &[
+    ("nasm", "nasm"), // before anything is built: see `FOR_BUILD`
     ("Xvfb", "xvfb"),
     ("Xephyr", "xserver-xephyr"),
     ("xdotool", "xdotool"),
@@ -86,6 +95,10 @@ const WANTED: &[Wanted] = &[
     ("/usr/share/fonts/X11/misc", "xfonts-base"),
     ("/usr/share/fonts/truetype/dejavu", "fonts-dejavu-core"),
 ];
+
+/// For the build: openh264 is built with its vector instructions where this is found, and not built again later, so this
+/// comes before the first build.
+pub(crate) const FOR_BUILD: &[Wanted] = &[("nasm", "nasm")];
 
 /// For `demo --x11`.
 pub(crate) const FOR_X11_DEMO: &[Wanted] = &[

@@ -34,6 +34,7 @@ pub(crate) fn run(options: &Options) -> Done {
     if options.x11 {
         install::need(install::FOR_X11_DEMO)?;
     }
+    install::wish(install::FOR_BUILD);
     voice.note("Building the programs as they are shipped (the first time takes a few minutes).");
     run_command(&mut cargo(&["build", "--locked", "--workspace", "--bins"]))?;
     let pictures = root().join("target/demo");
