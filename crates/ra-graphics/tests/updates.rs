@@ -2,68 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail there")]
 
+#[path = "support/fastpath.rs"]
+mod fastpath;
 #[path = "support/scenes.rs"]
 mod scenes;
 
-use ironrdp_core::{ReadCursor, WriteBuf, decode_cursor};
-use ironrdp_graphics::image_processing::PixelFormat;
+use fastpath::{Viewer, kept};
+use ironrdp_core::{ReadCursor, decode_cursor};
 use ironrdp_pdu::fast_path::{FastPathHeader, FastPathUpdate, FastPathUpdatePdu, UpdateCode};
 use ironrdp_pdu::pointer::PointerUpdateData;
 use ironrdp_pdu::surface_commands::{FrameAction, SurfaceCommand};
-use ironrdp_session::fast_path::{Processor, ProcessorBuilder, UpdateKind};
-use ironrdp_session::image::DecodedImage;
+use ironrdp_session::fast_path::UpdateKind;
 use proptest::prelude::*;
 use ra_graphics::bitmap::{BitmapClient, BitmapEncoder, ColorDepth};
 use ra_graphics::pointer::{Alpha, PointerClient, PointerEncoder, PointerError, PointerShape};
 use ra_graphics::{Rect, Size};
 use scenes::{Canvas, Random};
-
-/// A client that knows nothing of the graphics pipeline.
-struct Viewer {
-    processor: Processor,
-    image: DecodedImage,
-    answers: usize,
-}
-
-impl Viewer {
-    fn new(size: Size) -> Self {
-        let builder = ProcessorBuilder {
-            io_channel_id: 1003,
-            user_channel_id: 1004,
-            share_id: 0,
-            enable_server_pointer: true,
-            pointer_software_rendering: false,
-        };
-        let image = DecodedImage::new(PixelFormat::RgbX32, size.width, size.height);
-        Self { processor: builder.build(), image, answers: 0 }
-    }
-
-    fn show(&mut self, pdus: &[Vec<u8>]) -> Vec<UpdateKind> {
-        let mut updates = Vec::new();
-        for pdu in pdus {
-            assert!(pdu.len() <= 0x3FFF);
-            let mut answer = WriteBuf::new();
-            updates.extend(self.processor.process(&mut self.image, pdu, &mut answer, &mut None).unwrap());
-            self.answers += usize::from(!answer.filled().is_empty());
-        }
-        updates
-    }
-
-    /// Blue, green and red of each pixel.
-    fn colours(&self) -> Vec<[u8; 3]> {
-        self.image.data().chunks_exact(4).map(|rgbx| [rgbx[2], rgbx[1], rgbx[0]]).collect()
-    }
-}
-
-/// What of a colour survives a depth, comparable across ways of filling up the lost bits.
-fn kept(depth: ColorDepth, colours: &[[u8; 3]]) -> Vec<[u8; 3]> {
-    let bits = match depth {
-        ColorDepth::Bpp15 => [3, 3, 3],
-        ColorDepth::Bpp16 => [3, 2, 3],
-        ColorDepth::Bpp24 | ColorDepth::Bpp32 => [0, 0, 0],
-    };
-    colours.iter().map(|colour| std::array::from_fn(|i| colour[i] >> bits[i])).collect()
-}
 
 fn client(depth: ColorDepth, skip_alpha: bool) -> BitmapClient {
     BitmapClient { depth, skip_alpha, frame_acknowledge: None }

@@ -68,7 +68,8 @@ impl Canvas {
         }
     }
 
-    fn each(&mut self, rect: Rect, mut colour: impl FnMut(u16, u16) -> u32) {
+    /// Gives each pixel of `rect` a colour, row by row.
+    pub(crate) fn paint(&mut self, rect: Rect, mut colour: impl FnMut(u16, u16) -> u32) {
         let rect = rect.clipped(self.size);
         for y in rect.y..rect.y + rect.height {
             for x in rect.x..rect.x + rect.width {
@@ -78,29 +79,29 @@ impl Canvas {
     }
 
     pub(crate) fn fill(&mut self, rect: Rect, colour: u32) {
-        self.each(rect, |_, _| colour);
+        self.paint(rect, |_, _| colour);
     }
 
     pub(crate) fn noise(&mut self, rect: Rect) {
         let mut random = self.random.clone();
-        self.each(rect, |_, _| random.next() as u32 & 0xFF_FFFF);
+        self.paint(rect, |_, _| random.next() as u32 & 0xFF_FFFF);
         self.random = random;
     }
 
     pub(crate) fn gradient(&mut self, rect: Rect) {
-        self.each(rect, |x, y| {
+        self.paint(rect, |x, y| {
             u32::from(x / 3) & 0xFF | (u32::from(y / 2) & 0xFF) << 8 | (u32::from(x ^ y) & 0xF0) << 16
         });
     }
 
     pub(crate) fn horizontal_gradient(&mut self, rect: Rect) {
-        self.each(rect, |x, _| u32::from(x % 256) * 0x01_0101);
+        self.paint(rect, |x, _| u32::from(x % 256) * 0x01_0101);
     }
 
     /// Smooth colours with a little grain, as a camera sees them.
     pub(crate) fn photograph(&mut self, rect: Rect, phase: f32) {
         let mut random = self.random.clone();
-        self.each(rect, |x, y| {
+        self.paint(rect, |x, y| {
             let (x, y) = (f32::from(x) / 70.0 + phase, f32::from(y) / 50.0);
             let grain = (random.next() % 7) as f32;
             let channel = |shift: f32| ((x + shift).sin() * (y - shift).cos() * 100.0 + 120.0 + grain) as u32 & 0xFF;
@@ -117,6 +118,22 @@ impl Canvas {
             let at = |y: u16| usize::from(rect.y + y) * self.stride + usize::from(rect.x) * 4;
             let source = at(from + y)..at(from + y) + usize::from(rect.width) * 4;
             self.pixels[at(to + y)..][..source.len()].copy_from_slice(&before[source]);
+        }
+    }
+
+    /// Copies what is in `rect` to the place that is `right` and `down` of it, as far as that is on the screen.
+    pub(crate) fn shift(&mut self, rect: Rect, right: i32, down: i32) {
+        let rect = rect.clipped(self.size);
+        let before = self.pixels.clone();
+        let (columns, rows) = (i32::from(self.size.width), i32::from(self.size.height));
+        for y in i32::from(rect.y)..i32::from(rect.y) + i32::from(rect.height) {
+            for x in i32::from(rect.x)..i32::from(rect.x) + i32::from(rect.width) {
+                let (to_x, to_y) = (x + right, y + down);
+                if (0..columns).contains(&to_x) && (0..rows).contains(&to_y) {
+                    let at = |x: i32, y: i32| y as usize * self.stride + x as usize * 4;
+                    self.pixels[at(to_x, to_y)..][..4].copy_from_slice(&before[at(x, y)..][..4]);
+                }
+            }
         }
     }
 
