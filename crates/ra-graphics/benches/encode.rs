@@ -94,7 +94,7 @@ impl Pipeline {
         let mut server = GfxServer::new();
         let sets = [CapabilitySet::V8 { flags: CapabilitiesV8Flags::SMALL_CACHE }];
         let advertise = GfxPdu::CapabilitiesAdvertise(CapabilitiesAdvertisePdu::from_typed(&sets));
-        server.receive(&encode_vec(&advertise).expect("a message")).expect("a version in common");
+        server.receive(&encode_vec(&advertise).expect("a message"), Duration::ZERO).expect("a version in common");
         Self { server, frame: 0 }
     }
 
@@ -106,7 +106,9 @@ impl Pipeline {
             frame_id: self.frame,
             total_frames_decoded: self.frame,
         });
-        self.server.receive(&encode_vec(&acknowledgement).expect("a message")).expect("an acknowledgement");
+        self.server
+            .receive(&encode_vec(&acknowledgement).expect("a message"), Duration::ZERO)
+            .expect("an acknowledgement");
         black_box(&payloads).iter().map(Vec::len).sum()
     }
 }

@@ -111,7 +111,7 @@ impl BitmapEncoder {
     /// A first frame, or one in another size, carries the whole picture; the client learns the size by reactivation.
     pub fn frame(&mut self, picture: &FrameView<'_>, damage: &[Rect]) -> Vec<Vec<u8>> {
         let Self { damage: shown, pacing, writer } = self;
-        let mut parts = shown.settle(picture, damage, None).parts().peekable();
+        let mut parts = shown.settle(picture, damage).parts().peekable();
         if parts.peek().is_some() {
             // Zero would mean that none may be on their way, which no client can mean.
             let marked = writer.client.frame_acknowledge.is_some_and(|most| most > 0).then(|| pacing.send());

@@ -77,4 +77,45 @@ impl Rect {
         // Neither exceeds the rectangle's own extent.
         Self::new(self.x, self.y, width as u16, height as u16)
     }
+
+    /// Whether all of `other` lies in it; an empty one lies anywhere.
+    pub(crate) fn contains(self, other: Self) -> bool {
+        other.is_empty()
+            || (self.x <= other.x
+                && self.y <= other.y
+                && other.right() <= self.right()
+                && other.bottom() <= self.bottom())
+    }
+
+    /// What both cover; empty when nothing does.
+    pub(crate) fn intersection(self, other: Self) -> Self {
+        let (x, y) = (self.x.max(other.x), self.y.max(other.y));
+        let width = self.right().min(other.right()).saturating_sub(u32::from(x));
+        let height = self.bottom().min(other.bottom()).saturating_sub(u32::from(y));
+        if width == 0 || height == 0 {
+            return Self::default();
+        }
+        // Neither exceeds the extent of the smaller one.
+        Self::new(x, y, width as u16, height as u16)
+    }
+
+    /// Whether any pixel lies in both.
+    pub(crate) fn overlaps(self, other: Self) -> bool {
+        !self.intersection(other).is_empty()
+    }
+
+    /// The smallest rectangle around two that lie in one picture; an empty one does not count.
+    pub(crate) fn union(self, other: Self) -> Self {
+        if self.is_empty() {
+            return other;
+        }
+        if other.is_empty() {
+            return self;
+        }
+        let (x, y) = (self.x.min(other.x), self.y.min(other.y));
+        let right = self.right().max(other.right());
+        let bottom = self.bottom().max(other.bottom());
+        // Both lie in one picture, so its sides bound the result.
+        Self::new(x, y, (right - u32::from(x)) as u16, (bottom - u32::from(y)) as u16)
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: [MS-RDPEGFX] 3.2, server details.
 
+mod paint;
 mod payload;
 
 use std::fmt;
@@ -9,38 +10,39 @@ use std::time::Duration;
 
 use ironrdp_core::ReadCursor;
 use ironrdp_egfx::pdu::{
-    CacheImportReplyPdu, CapabilitiesAdvertisePdu, CapabilitiesConfirmPdu, CapabilitySet, Codec1Type, Color,
-    CreateSurfacePdu, DeleteSurfacePdu, EndFramePdu, FrameAcknowledgePdu, GfxPdu, MapSurfaceToOutputPdu, PixelFormat,
-    Point, QueueDepth, ResetGraphicsPdu, SolidFillPdu, StartFramePdu, SurfaceToSurfacePdu, Timestamp,
-    WireToSurface1Pdu,
+    CacheImportReplyPdu, CapabilitiesAdvertisePdu, CapabilitiesConfirmPdu, CapabilitiesV10Flags, CapabilitiesV81Flags,
+    CapabilitiesV103Flags, CapabilitiesV104Flags, CapabilitiesV107Flags, CapabilitySet, EndFramePdu,
+    FrameAcknowledgePdu, GfxPdu, QueueDepth, StartFramePdu, Timestamp,
 };
-use ironrdp_pdu::gcc::{Monitor, MonitorFlags};
-use ironrdp_pdu::geometry::ExclusiveRectangle;
 use thiserror::Error;
 use tracing::{debug, trace};
 
-use crate::classify::{Encoding, Scanner, choose};
-use crate::encode::clear::ClearCodec;
-use crate::encode::planar::{AlphaPlane, Planar, RowOrder};
 use crate::frame::FrameView;
-use crate::geometry::{Rect, Size};
+use crate::geometry::Rect;
+use crate::line::Line;
 use crate::pacing::Pacing;
-use crate::scroll::{Move, Scroll};
-use crate::tiles::{CELL, Damage, cut};
+use crate::plan::{Means, Planner};
+use paint::Painter;
 use payload::Payloads;
 
 pub use ironrdp_egfx::CHANNEL_NAME;
 
 /// A graphics-pipeline server without a transport: channel messages in, channel messages out.
 ///
-/// One surface covers the output. What the client has of it is remembered, so damage need only be an upper bound: what
-/// did not really change is not sent, and a frame in which nothing changed is no message at all.
+/// One surface covers the output, two more are off-screen: for what was put aside, and for film. What the client has is
+/// remembered, so damage need only be an upper bound: what did not really change is not sent, and a frame in which
+/// nothing changed is no message at all.
+///
+/// Film is sent roughly while it runs and exactly once it rests, for which [`GfxServer::next_frame_at`] says when a frame is
+/// due although nothing changes. All times are those of one steady clock of the caller.
 #[derive(Default)]
 pub struct GfxServer {
     agreed: Option<CapabilitySet>,
-    surface: Option<Surface>,
+    /// The client decodes video.
+    video: bool,
     pacing: Pacing,
-    damage: Damage,
+    line: Line,
+    planner: Planner,
     painter: Painter,
 }
 
@@ -65,24 +67,19 @@ pub enum GfxError {
     Encode(#[source] ironrdp_core::EncodeError),
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Surface {
-    id: u16,
-    size: Size,
-}
-
 impl GfxServer {
     /// A server that waits for the peer's capabilities.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes one complete message of the dynamic channel and returns the payloads to send back, often none.
+    /// Takes one complete message of the dynamic channel, which came `at` this time, and returns the payloads to send
+    /// back, often none.
     ///
     /// # Errors
     /// When the message cannot be read or no version is shared. The channel is then of no use and should be closed;
     /// [`crate::bitmap`] can take over.
-    pub fn receive(&mut self, message: &[u8]) -> Result<Vec<Vec<u8>>, GfxError> {
+    pub fn receive(&mut self, message: &[u8], at: Duration) -> Result<Vec<Vec<u8>>, GfxError> {
         if message.len() > LONGEST_MESSAGE {
             return Err(GfxError::TooLong(message.len()));
         }
@@ -96,7 +93,7 @@ impl GfxServer {
                     let advertised = read::<CapabilitiesAdvertisePdu>(body)?;
                     self.agree(&advertised, &mut payloads)?;
                 }
-                FRAME_ACKNOWLEDGE => self.acknowledged(&read::<FrameAcknowledgePdu>(body)?),
+                FRAME_ACKNOWLEDGE => self.acknowledged(&read::<FrameAcknowledgePdu>(body)?, at),
                 CACHE_IMPORT_OFFER => {
                     // What the client kept from another session is not wanted: no slot is assigned.
                     let reply = CacheImportReplyPdu { cache_slots: Vec::new() };
@@ -131,14 +128,19 @@ impl GfxServer {
 
     /// Makes the next frame carry the whole picture, as a client may ask for (Refresh Rect PDU).
     pub fn repaint(&mut self) {
-        self.damage.repaint();
+        self.planner.repaint();
+    }
+
+    /// When the next frame is due even if nothing changes until then: something that was sent roughly is then made exact.
+    pub fn next_frame_at(&self) -> Option<Duration> {
+        self.is_open().then(|| self.planner.next_due()).flatten()
     }
 
     /// Encodes what changed as one frame: payloads for the dynamic channel, in order, none when nothing changed.
     ///
     /// `damage` must cover all that changed since the last call; it may cover more, overlap and reach beyond the edges.
     /// The first frame, and the first in a new size, brings a new surface along and carries the whole picture. `at` is
-    /// the time of day, or any other steady time; it only labels the frame.
+    /// the time of this frame.
     ///
     /// All payloads must be sent, in order: they are numbered, and later frames build on what they show.
     ///
@@ -149,31 +151,32 @@ impl GfxServer {
             return Err(GfxError::NotOpen);
         }
         let mut payloads = Payloads::default();
-        let surface = match self.surface {
-            Some(surface) if surface.size == picture.size() => surface.id,
-            _ => self.replace_surface(picture.size(), &mut payloads).map_err(GfxError::Encode)?,
-        };
-        let Self { pacing, damage: shown, painter, .. } = self;
-        painter.scroll.clear();
-        let grid = shown.settle(picture, damage, Some(&mut painter.scroll));
-        grid.strips(&mut painter.strips);
-        if painter.strips.is_empty() && painter.scroll.moves().is_empty() {
+        self.painter.prepare(picture.size(), &mut payloads).map_err(GfxError::Encode)?;
+        let room = self.line.room();
+        let Self { pacing, planner, painter, line, .. } = self;
+        planner.make(picture, damage, at, Means { video: self.video && painter.can_film(), room });
+        if planner.is_empty() {
             return Ok(payloads.into_vec());
         }
         let frame_id = pacing.send();
         let start = GfxPdu::StartFrame(StartFramePdu { timestamp: timestamp(at), frame_id });
         let painted = payloads
             .push(&start)
-            .and_then(|()| painter.paint(picture, surface, &mut payloads))
+            .and_then(|()| painter.paint(picture, planner, room, &mut payloads))
             .and_then(|()| payloads.push(&GfxPdu::EndFrame(EndFramePdu { frame_id })));
         if let Err(error) = painted {
             // Nothing of this frame is sent.
-            shown.repaint();
+            planner.repaint();
+            painter.forget();
             pacing.acknowledge(frame_id);
             return Err(GfxError::Encode(error));
         }
-        trace!(frame_id, moves = painter.scroll.moves().len(), strips = painter.strips.len(), "frame");
-        Ok(payloads.into_vec())
+        painter.natural().iter().for_each(|rect| planner.saw_natural(*rect, at));
+        let payloads = payloads.into_vec();
+        let bytes = payloads.iter().map(Vec::len).sum();
+        line.sent(frame_id, bytes, at);
+        trace!(frame_id, bytes, "frame");
+        Ok(payloads)
     }
 
     /// Answers an advertisement with the newest version in it. A client may repeat itself to start all over.
@@ -187,55 +190,28 @@ impl GfxServer {
         debug!(version = format_args!("{:#x}", best.version().0), "graphics pipeline open");
         let confirm = GfxPdu::CapabilitiesConfirm(CapabilitiesConfirmPdu::from_typed(&best));
         payloads.push(&confirm).map_err(GfxError::Encode)?;
+        self.video = decodes_video(&best);
         self.agreed = Some(best);
         // Surfaces and codec contexts do not survive a new agreement, and frames from before it are not acknowledged.
-        self.surface = None;
-        self.painter.clear = ClearCodec::default();
+        self.painter.forget();
+        self.planner.repaint();
         self.pacing.restart();
+        self.line.forget();
         Ok(())
     }
 
-    fn acknowledged(&mut self, acknowledgement: &FrameAcknowledgePdu) {
+    fn acknowledged(&mut self, acknowledgement: &FrameAcknowledgePdu, at: Duration) {
         trace!(frame_id = acknowledgement.frame_id, "frame acknowledged");
         match acknowledgement.queue_depth {
-            QueueDepth::Suspend => self.pacing.suspend(),
+            QueueDepth::Suspend => {
+                self.pacing.suspend();
+                self.line.forget();
+            }
             QueueDepth::Unavailable | QueueDepth::AvailableBytes(_) => {
                 self.pacing.acknowledge(acknowledgement.frame_id);
+                self.line.answered(acknowledgement.frame_id, at);
             }
         }
-    }
-
-    /// Resets the graphics to `size` and puts a new surface there, whose content is unknown.
-    fn replace_surface(&mut self, size: Size, payloads: &mut Payloads) -> ironrdp_core::EncodeResult<u16> {
-        if let Some(old) = self.surface.take() {
-            payloads.push(&GfxPdu::DeleteSurface(DeleteSurfacePdu { surface_id: old.id }))?;
-        }
-        let (width, height) = (size.width, size.height);
-        payloads.push(&GfxPdu::ResetGraphics(ResetGraphicsPdu {
-            width: u32::from(width),
-            height: u32::from(height),
-            monitors: vec![Monitor {
-                left: 0,
-                top: 0,
-                right: i32::from(width) - 1,
-                bottom: i32::from(height) - 1,
-                flags: MonitorFlags::PRIMARY,
-            }],
-        }))?;
-        payloads.push(&GfxPdu::CreateSurface(CreateSurfacePdu {
-            surface_id: SURFACE,
-            width,
-            height,
-            pixel_format: PixelFormat::XRgb,
-        }))?;
-        payloads.push(&GfxPdu::MapSurfaceToOutput(MapSurfaceToOutputPdu {
-            surface_id: SURFACE,
-            output_origin_x: 0,
-            output_origin_y: 0,
-        }))?;
-        self.surface = Some(Surface { id: SURFACE, size });
-        self.damage.repaint();
-        Ok(SURFACE)
     }
 }
 
@@ -244,131 +220,24 @@ impl fmt::Debug for GfxServer {
         formatter
             .debug_struct("GfxServer")
             .field("agreed", &self.agreed)
-            .field("surface", &self.surface)
             .field("pacing", &self.pacing)
             .finish_non_exhaustive() // no pixels
     }
 }
 
-/// Turns moves and strips into messages; its buffers serve all frames.
-#[derive(Default)]
-struct Painter {
-    scroll: Scroll,
-    strips: Vec<Rect>,
-    scanner: Scanner,
-    clear: ClearCodec,
-    planar: Planar,
-    fill: Option<SolidFillPdu>,
-    data: Vec<u8>,
-}
-
-impl Painter {
-    fn paint(
-        &mut self,
-        picture: &FrameView<'_>,
-        surface: u16,
-        payloads: &mut Payloads,
-    ) -> ironrdp_core::EncodeResult<()> {
-        for Move { to, from } in self.scroll.moves() {
-            payloads.push(&GfxPdu::SurfaceToSurface(SurfaceToSurfacePdu {
-                source_surface_id: surface,
-                destination_surface_id: surface,
-                source_rectangle: exclusive(Rect { y: *from, ..*to }),
-                destination_points: vec![Point { x: to.x, y: to.y }],
-            }))?;
+/// Whether a client with these capabilities decodes AVC420. Source: 2.2.3, capability sets.
+fn decodes_video(agreed: &CapabilitySet) -> bool {
+    use CapabilitySet as Set;
+    match agreed {
+        Set::V8 { .. } => false,
+        Set::V8_1 { flags } => flags.contains(CapabilitiesV81Flags::AVC420_ENABLED),
+        Set::V10_1 => true,
+        Set::V10 { flags } | Set::V10_2 { flags } => !flags.contains(CapabilitiesV10Flags::AVC_DISABLED),
+        Set::V10_3 { flags } => !flags.contains(CapabilitiesV103Flags::AVC_DISABLED),
+        Set::V10_4 { flags } | Set::V10_5 { flags } | Set::V10_6 { flags } | Set::V10_6Err { flags } => {
+            !flags.contains(CapabilitiesV104Flags::AVC_DISABLED)
         }
-        for number in 0..self.strips.len() {
-            self.paint_rect(picture, self.strips[number], surface, payloads)?;
-        }
-        self.flush_fill(payloads)
-    }
-
-    fn paint_rect(
-        &mut self,
-        picture: &FrameView<'_>,
-        rect: Rect,
-        surface: u16,
-        payloads: &mut Payloads,
-    ) -> ironrdp_core::EncodeResult<()> {
-        let colours = self.scanner.scan(picture, rect);
-        let mut data = std::mem::take(&mut self.data);
-        data.clear();
-        let codec = match choose(colours, &self.scanner, rect) {
-            Encoding::Cut => {
-                self.data = data;
-                return cut(rect, CELL).try_for_each(|cell| self.paint_rect(picture, cell, surface, payloads));
-            }
-            Encoding::Fill(colour) => {
-                self.data = data;
-                return self.fill(colour, rect, surface, payloads);
-            }
-            Encoding::Palette => {
-                self.clear.palette(&self.scanner, rect, &mut data);
-                Codec1Type::ClearCodec
-            }
-            Encoding::Runs => {
-                self.clear.runs(&self.scanner, &mut data);
-                Codec1Type::ClearCodec
-            }
-            Encoding::Planes => {
-                self.planar.encode(picture, rect, 0, RowOrder::TopDown, AlphaPlane::Skipped, &mut data);
-                Codec1Type::Planar
-            }
-            Encoding::PlanesOrPalette => {
-                self.planar.encode(picture, rect, 0, RowOrder::TopDown, AlphaPlane::Skipped, &mut data);
-                match ClearCodec::palette_length(&self.scanner, rect.area()) {
-                    Some(length) if length < data.len() => {
-                        data.clear();
-                        self.clear.palette(&self.scanner, rect, &mut data);
-                        Codec1Type::ClearCodec
-                    }
-                    _ => Codec1Type::Planar,
-                }
-            }
-        };
-        let message = WireToSurface1Pdu {
-            surface_id: surface,
-            codec_id: codec,
-            pixel_format: PixelFormat::XRgb,
-            destination_rectangle: exclusive(rect),
-            bitmap_data: data,
-        };
-        let message = GfxPdu::WireToSurface1(message);
-        let pushed = payloads.push(&message);
-        if let GfxPdu::WireToSurface1(message) = message {
-            self.data = message.bitmap_data; // to be used again
-        }
-        pushed
-    }
-
-    /// Fills of one colour are collected; they do not overlap anything, so their order does not matter.
-    fn fill(
-        &mut self,
-        colour: u32,
-        rect: Rect,
-        surface: u16,
-        payloads: &mut Payloads,
-    ) -> ironrdp_core::EncodeResult<()> {
-        let [b, g, r, _] = colour.to_le_bytes();
-        let fill_pixel = Color { b, g, r, xa: 0xFF };
-        match &mut self.fill {
-            Some(fill) if fill.fill_pixel == fill_pixel && fill.rectangles.len() < MOST_FILLS => {
-                fill.rectangles.push(exclusive(rect));
-                Ok(())
-            }
-            _ => {
-                let flushed = self.flush_fill(payloads);
-                self.fill = Some(SolidFillPdu { surface_id: surface, fill_pixel, rectangles: vec![exclusive(rect)] });
-                flushed
-            }
-        }
-    }
-
-    fn flush_fill(&mut self, payloads: &mut Payloads) -> ironrdp_core::EncodeResult<()> {
-        match self.fill.take() {
-            Some(fill) => payloads.push(&GfxPdu::SolidFill(fill)),
-            None => Ok(()),
-        }
+        Set::V10_7 { flags } => !flags.contains(CapabilitiesV107Flags::AVC_DISABLED),
     }
 }
 
@@ -398,17 +267,8 @@ fn timestamp(at: Duration) -> Timestamp {
     }
 }
 
-/// `rect` lies in a picture, whose sides fit 16 bits.
-fn exclusive(rect: Rect) -> ExclusiveRectangle {
-    ExclusiveRectangle { left: rect.x, top: rect.y, right: rect.right() as u16, bottom: rect.bottom() as u16 }
-}
-
-/// There is only ever one surface.
-const SURFACE: u16 = 1;
 /// A cache import offer of 5,462 entries, the most that a client may have, is 65,546 bytes long; nothing else comes near.
 const LONGEST_MESSAGE: usize = 128 * 1024;
-/// Rectangles of one fill: 8 bytes each, so that the message stays within one segment.
-const MOST_FILLS: usize = 4096;
 /// Length of RDPGFX_HEADER.
 const HEADER: usize = 8;
 const FRAME_ACKNOWLEDGE: u16 = 0x000D;

@@ -5,7 +5,7 @@
 //! [`gfx::GfxServer`] for the graphics pipeline ([MS-RDPEGFX]), [`bitmap::BitmapEncoder`] for programs without it, and
 //! [`pointer::PointerEncoder`] for the shape of the mouse pointer, which is never drawn into the picture.
 //!
-//! Everything here is lossless. The crate never reads a clock, starts a thread, opens a socket or decides whether a
+//! Everything here is exact, but for film while it runs, which is made exact once it rests. The crate never reads a clock, starts a thread, opens a socket or decides whether a
 //! picture may leave at all: that is the frame writer's gate. What a peer sends is bounded and cannot panic.
 //!
 //! ```
@@ -15,7 +15,7 @@
 //! # fn advertise() -> Vec<u8> { vec![0x12, 0, 0, 0, 22, 0, 0, 0, 1, 0, 4, 0, 8, 0, 4, 0, 0, 0, 0, 0, 0, 0] }
 //! let mut pipeline = GfxServer::new();
 //! // What the expert's program said on the dynamic channel `gfx::CHANNEL_NAME`.
-//! let replies = pipeline.receive(&advertise())?;
+//! let replies = pipeline.receive(&advertise(), Duration::ZERO)?;
 //! assert!(!replies.is_empty() && pipeline.ready_for_frame());
 //!
 //! let size = Size::new(640, 480);
@@ -39,12 +39,17 @@ pub mod video {
     pub use crate::encode::avc420::{VideoEncoder, VideoError, fits, openh264};
 }
 
+mod aside;
 mod classify;
 mod encode;
 mod fastpath;
+mod film;
 mod frame;
+mod history;
+mod line;
+mod moves;
 mod pacing;
-mod scroll;
+mod plan;
 mod tiles;
 
 pub use frame::{FrameError, FrameView};

@@ -3,14 +3,14 @@
 use crate::classify::pixel;
 use crate::frame::FrameView;
 use crate::geometry::{Rect, Size};
-use crate::scroll::Scroll;
+use crate::moves::Move;
 
 /// Side of a cell of the grid in pixels. A bitmap of this size is below 16 KiB in every encoding.
 pub(crate) const CELL: u16 = 64;
 /// Widest strip in pixels. Even as raw pixels it fits one segment of 65,535 bytes.
 pub(crate) const STRIP: u16 = 4 * CELL;
 
-/// What the client has and what it lacks.
+/// What a client that only takes pixels has, and what it lacks.
 #[derive(Default)]
 pub(crate) struct Damage {
     grid: Grid,
@@ -25,9 +25,7 @@ impl Damage {
     }
 
     /// Narrows `damage` down to what differs from the client's picture and notes that the client will have it.
-    ///
-    /// With `scroll`, what the client has is first moved to where it is now, as far as that helps.
-    pub(crate) fn settle(&mut self, picture: &FrameView<'_>, damage: &[Rect], scroll: Option<&mut Scroll>) -> &Grid {
+    pub(crate) fn settle(&mut self, picture: &FrameView<'_>, damage: &[Rect]) -> &Grid {
         let Self { grid, shown, repaint } = self;
         grid.clear(picture.size());
         if shown.size() != picture.size() || *repaint {
@@ -37,13 +35,6 @@ impl Damage {
         } else {
             damage.iter().for_each(|rect| grid.add(*rect));
             grid.trim(|part| shown.difference(picture, part));
-            if let Some(scroll) = scroll {
-                scroll.search(shown, picture, grid.bounds());
-                if !scroll.moves().is_empty() {
-                    let covers = |part| scroll.covers(part);
-                    grid.trim(|part| if covers(part) { Rect::default() } else { shown.difference(picture, part) });
-                }
-            }
         }
         grid.parts().for_each(|part| shown.copy_from(picture, part));
         grid
@@ -69,30 +60,55 @@ impl Grid {
 
     /// Adds what of `damage` lies inside the picture.
     pub(crate) fn add(&mut self, damage: Rect) {
-        let damage = damage.clipped(self.size);
-        if damage.is_empty() {
-            return;
+        for part in pieces(damage.clipped(self.size)) {
+            let index = self.index_of(part);
+            self.cells[index] = self.cells[index].union(part);
         }
-        let (right, bottom) = (damage.right(), damage.bottom());
-        let (mut y, mut row) = (u32::from(damage.y), usize::from(damage.y / CELL));
-        while y < bottom {
-            let next_y = (u32::from(CELL) * (row as u32 + 1)).min(bottom);
-            let (mut x, mut column) = (u32::from(damage.x), usize::from(damage.x / CELL));
-            while x < right {
-                let next_x = (u32::from(CELL) * (column as u32 + 1)).min(right);
-                // Clipped to a picture whose sides fit 16 bits.
-                let part = Rect::new(x as u16, y as u16, (next_x - x) as u16, (next_y - y) as u16);
-                let cell = &mut self.cells[row * self.columns + column];
-                *cell = union(*cell, part);
-                (x, column) = (next_x, column + 1);
-            }
-            (y, row) = (next_y, row + 1);
-        }
+    }
+
+    /// What of `rect` lies inside the picture, cut along the borders of cells.
+    pub(crate) fn pieces(&self, rect: Rect) -> impl Iterator<Item = Rect> + use<> {
+        pieces(rect.clipped(self.size))
+    }
+
+    /// Cells in a row.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The damaged parts with the places of their cells.
+    pub(crate) fn damaged(&self) -> impl Iterator<Item = (usize, Rect)> {
+        self.cells.iter().copied().enumerate().filter(|(_, part)| !part.is_empty())
+    }
+
+    /// The place of a cell in reading order, by any of its pixels.
+    pub(crate) fn index_of(&self, part: Rect) -> usize {
+        usize::from(part.y / CELL) * self.columns + usize::from(part.x / CELL)
+    }
+
+    /// Number of cells.
+    pub(crate) fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Whether nothing is damaged.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.parts().next().is_none()
+    }
+
+    /// The damaged part of a cell; empty when there is none.
+    pub(crate) fn part(&self, index: usize) -> Rect {
+        self.cells[index]
+    }
+
+    /// Sets the damaged part of a cell, which must lie in it.
+    pub(crate) fn set(&mut self, index: usize, part: Rect) {
+        self.cells[index] = part;
     }
 
     /// Smallest rectangle around all damage; empty when there is none.
     pub(crate) fn bounds(&self) -> Rect {
-        self.cells.iter().fold(Rect::default(), |bounds, cell| union(bounds, *cell))
+        self.cells.iter().fold(Rect::default(), |bounds, cell| bounds.union(*cell))
     }
 
     /// The damaged parts of cells, row by row.
@@ -113,7 +129,7 @@ impl Grid {
         let mut open = Rect::default();
         let mut damaged = 0; // pixels of the parts in `open`
         for part in self.parts() {
-            let joined = union(open, part);
+            let joined = open.union(part);
             let beside = !open.is_empty() && open.right() == u32::from(part.x) && open.y / CELL == part.y / CELL;
             if beside && joined.width <= STRIP && joined.area() <= damaged + part.area() + joined.area() / 5 {
                 open = joined;
@@ -128,27 +144,47 @@ impl Grid {
     }
 }
 
+/// Joins rectangles that together make a larger one; for those that are only copied, size costs nothing.
+pub(crate) fn join(rects: &mut Vec<Rect>) {
+    rects.sort_unstable_by_key(|rect| (rect.y, rect.height, rect.x));
+    rects.dedup_by(|next, open| {
+        let beside = open.y == next.y && open.height == next.height && open.right() == u32::from(next.x);
+        if beside {
+            *open = open.union(*next);
+        }
+        beside
+    });
+    rects.sort_unstable_by_key(|rect| (rect.x, rect.width, rect.y));
+    rects.dedup_by(|next, open| {
+        let below = open.x == next.x && open.width == next.width && open.bottom() == u32::from(next.y);
+        if below {
+            *open = open.union(*next);
+        }
+        below
+    });
+}
+
+/// Cuts a rectangle that lies in a picture along the borders of cells.
+fn pieces(rect: Rect) -> impl Iterator<Item = Rect> {
+    let along = |start: u16, end: u32| {
+        let first = u32::from(start / CELL);
+        (first..end.div_ceil(u32::from(CELL)).max(first)).map(move |number| {
+            let from = (number * u32::from(CELL)).max(u32::from(start));
+            let to = ((number + 1) * u32::from(CELL)).min(end);
+            (from as u16, (to - from) as u16) // the sides of a picture fit 16 bits
+        })
+    };
+    let columns = move || along(rect.x, rect.right());
+    let rows = if rect.is_empty() { along(0, 0) } else { along(rect.y, rect.bottom()) };
+    rows.flat_map(move |(y, height)| columns().map(move |(x, width)| Rect::new(x, y, width, height)))
+}
+
 /// Cuts a rectangle into pieces of at most `width` columns.
 pub(crate) fn cut(rect: Rect, width: u16) -> impl Iterator<Item = Rect> {
     (0..rect.width.div_ceil(width)).map(move |piece| {
         let offset = piece * width;
         Rect::new(rect.x + offset, rect.y, width.min(rect.width - offset), rect.height)
     })
-}
-
-/// The smallest rectangle around two; an empty one does not count.
-fn union(a: Rect, b: Rect) -> Rect {
-    if a.is_empty() {
-        return b;
-    }
-    if b.is_empty() {
-        return a;
-    }
-    let (x, y) = (a.x.min(b.x), a.y.min(b.y));
-    let right = a.right().max(b.right());
-    let bottom = a.bottom().max(b.bottom());
-    // Both lie in one picture, so its sides bound the result.
-    Rect::new(x, y, (right - u32::from(x)) as u16, (bottom - u32::from(y)) as u16)
 }
 
 /// The picture that the client has, pixel for pixel, in rows without gaps.
@@ -182,19 +218,35 @@ impl Shown {
         }
     }
 
-    /// Notes that the client moves `rows` rows of the columns of `rect`, which holds the destination, from row `from`.
-    pub(crate) fn move_rows(&mut self, rect: Rect, from: u16) {
-        let (to, from, count) = (usize::from(rect.y), usize::from(from), usize::from(rect.height));
+    /// Notes that the client moves pixels within its picture.
+    pub(crate) fn make(&mut self, made: &Move) {
+        let (to, from, count) = (made.to, made.from(), usize::from(made.to.height));
         let row = |this: &mut Self, number: usize| {
-            let source = this.range(rect, from + number);
-            let destination = this.range(rect, to + number).start;
+            let source = this.range(from, usize::from(from.y) + number);
+            let destination = this.range(to, usize::from(to.y) + number).start;
             this.pixels.copy_within(source, destination);
         };
-        if to < from {
+        if to.y < from.y {
             (0..count).for_each(|number| row(self, number));
         } else {
             (0..count).rev().for_each(|number| row(self, number));
         }
+    }
+
+    /// Copies `rect` out of another picture of the same size.
+    pub(crate) fn copy_shown(&mut self, other: &Self, rect: Rect) {
+        for y in usize::from(rect.y)..usize::from(rect.y) + usize::from(rect.height) {
+            let range = self.range(rect, y);
+            self.pixels[range.clone()].copy_from_slice(&other.pixels[range]);
+        }
+    }
+
+    /// Whether `rect` of `picture` looks exactly so.
+    pub(crate) fn equals(&self, picture: &FrameView<'_>, rect: Rect) -> bool {
+        (usize::from(rect.y)..usize::from(rect.y) + usize::from(rect.height)).all(|y| {
+            let (new, old) = (picture.row(rect, y), &self.pixels[self.range(rect, y)]);
+            new == old || new.as_chunks::<4>().0.iter().zip(old.as_chunks::<4>().0).all(|(a, b)| pixel(*a) == pixel(*b))
+        })
     }
 
     /// What of `rect` differs from `picture`: the bounding rectangle, empty when nothing does.
@@ -233,6 +285,7 @@ impl Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::moves::Step;
 
     #[test]
     fn damage_is_clipped_and_counted_once() {
@@ -272,6 +325,18 @@ mod tests {
     }
 
     #[test]
+    fn what_makes_a_rectangle_is_joined_and_nothing_else() {
+        let mut grid = Grid::default();
+        grid.clear(Size::new(640, 480));
+        let (large, small) = (Rect::new(10, 70, 300, 200), Rect::new(500, 100, 9, 9));
+        grid.add(large);
+        grid.add(small);
+        let mut rects: Vec<_> = grid.parts().collect();
+        join(&mut rects);
+        assert_eq!(rects, [large, small]);
+    }
+
+    #[test]
     fn only_colours_make_a_difference() {
         let size = Size::new(8, 8);
         let mut shown = Shown::default();
@@ -297,7 +362,8 @@ mod tests {
             for (i, pixel) in shown.pixels.as_chunks_mut::<4>().0.iter_mut().enumerate() {
                 pixel[0] = (i / 2) as u8;
             }
-            shown.move_rows(Rect::new(1, to, 1, 4), from);
+            let by = Step { x: 0, y: i32::from(from) - i32::from(to) };
+            shown.make(&Move { to: Rect::new(1, to, 1, 4), by });
             for y in 0..4 {
                 assert_eq!(shown.pixels[((usize::from(to) + y) * 2 + 1) * 4], from as u8 + y as u8);
                 assert_eq!(shown.pixels[(usize::from(to) + y) * 2 * 4], to as u8 + y as u8);

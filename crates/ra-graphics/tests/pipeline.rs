@@ -32,7 +32,7 @@ impl Pair {
     fn open() -> Self {
         let mut pair = Self::default();
         let advertise = pair.viewer.advertise();
-        let replies = pair.server.receive(&advertise).unwrap();
+        let replies = pair.server.receive(&advertise, Duration::ZERO).unwrap();
         pair.deliver(replies);
         pair
     }
@@ -41,7 +41,7 @@ impl Pair {
         let bytes = payloads.iter().map(Vec::len).sum();
         for payload in payloads {
             for answer in self.viewer.show(&payload) {
-                assert!(self.server.receive(&answer).unwrap().is_empty());
+                assert!(self.server.receive(&answer, Duration::ZERO).unwrap().is_empty());
             }
         }
         bytes
@@ -197,13 +197,13 @@ fn a_client_that_suspends_acknowledgements_is_not_waited_for() {
         encode_vec(&GfxPdu::FrameAcknowledge(FrameAcknowledgePdu { queue_depth, frame_id, total_frames_decoded: 0 }))
             .unwrap()
     };
-    pair.server.receive(&acknowledge(QueueDepth::Suspend, 0)).unwrap();
+    pair.server.receive(&acknowledge(QueueDepth::Suspend, 0), Duration::ZERO).unwrap();
     for _ in 0..10 {
         canvas.noise(size.rect());
         assert!(pair.server.ready_for_frame());
         pair.server.frame(&canvas.view(), &[size.rect()], Duration::ZERO).unwrap();
     }
-    pair.server.receive(&acknowledge(QueueDepth::AvailableBytes(7), 12_345)).unwrap();
+    pair.server.receive(&acknowledge(QueueDepth::AvailableBytes(7), 12_345), Duration::ZERO).unwrap();
     for _ in 0..2 {
         canvas.noise(size.rect());
         pair.server.frame(&canvas.view(), &[size.rect()], Duration::ZERO).unwrap();
@@ -222,7 +222,7 @@ fn a_client_may_start_all_over() {
     let lost = pair.server.frame(&canvas.view(), &[size.rect()], Duration::ZERO).unwrap();
     let again = pair.viewer.start_over();
     pair.deliver(lost);
-    let replies = pair.server.receive(&again).unwrap();
+    let replies = pair.server.receive(&again, Duration::ZERO).unwrap();
     pair.deliver(replies);
     pair.frame(&canvas, &[]);
 }
@@ -239,17 +239,18 @@ fn the_newest_known_version_is_chosen() {
     let broken = RawCapabilitySet::new(CapabilityVersion::V10_7, vec![]);
 
     let mut server = GfxServer::new();
-    let replies = server.receive(&advertise(vec![known.clone(), newest.clone(), unknown.clone()])).unwrap();
+    let replies =
+        server.receive(&advertise(vec![known.clone(), newest.clone(), unknown.clone()]), Duration::ZERO).unwrap();
     assert_eq!(server.version(), Some(0xA_0701));
     let GfxPdu::CapabilitiesConfirm(confirm) = decode::<GfxPdu>(&replies[0][2..]).unwrap() else {
         panic!("the first answer confirms")
     };
     assert_eq!(confirm.0, newest);
 
-    server.receive(&advertise(vec![broken.clone(), known])).unwrap();
+    server.receive(&advertise(vec![broken.clone(), known]), Duration::ZERO).unwrap();
     assert_eq!(server.version(), Some(0x8_0004), "a second offer counts");
     let mut server = GfxServer::new();
-    let error = server.receive(&advertise(vec![unknown, broken])).unwrap_err();
+    let error = server.receive(&advertise(vec![unknown, broken]), Duration::ZERO).unwrap_err();
     assert!(matches!(error, GfxError::NoCommonVersion));
     assert!(!server.ready_for_frame());
     let canvas = Canvas::new(Size::new(4, 4), 0);
@@ -261,17 +262,19 @@ fn a_cache_offer_is_declined_and_quality_reports_are_ignored() {
     let mut server = GfxServer::new();
     let cache_entries = vec![CacheEntryMetadata { cache_key: 1, bitmap_len: 2 }; 5462];
     let offer = encode_vec(&GfxPdu::CacheImportOffer(CacheImportOfferPdu { cache_entries })).unwrap();
-    let replies = server.receive(&offer).unwrap();
+    let replies = server.receive(&offer, Duration::ZERO).unwrap();
     let GfxPdu::CacheImportReply(reply) = decode::<GfxPdu>(&replies[0][2..]).unwrap() else {
         panic!("an offer is answered")
     };
     assert!(reply.cache_slots.is_empty());
     let report = QoeFrameAcknowledgePdu { frame_id: 1, timestamp: 2, time_diff_se: 3, time_diff_dr: 4 };
-    assert!(server.receive(&encode_vec(&GfxPdu::QoeFrameAcknowledge(report)).unwrap()).unwrap().is_empty());
+    assert!(
+        server.receive(&encode_vec(&GfxPdu::QoeFrameAcknowledge(report)).unwrap(), Duration::ZERO).unwrap().is_empty()
+    );
     // Two messages in one, and one that only servers send.
     let two = [offer.clone(), encode_vec(&GfxPdu::EndFrame(ironrdp_egfx::pdu::EndFramePdu { frame_id: 1 })).unwrap()];
-    assert_eq!(server.receive(&two.concat()).unwrap().len(), 1);
-    assert!(matches!(server.receive(&vec![0; 200_000]), Err(GfxError::TooLong(200_000))));
+    assert_eq!(server.receive(&two.concat(), Duration::ZERO).unwrap().len(), 1);
+    assert!(matches!(server.receive(&vec![0; 200_000], Duration::ZERO), Err(GfxError::TooLong(200_000))));
 }
 
 /// A change of the novice's screen.
@@ -348,7 +351,7 @@ proptest! {
                 Change::Repaint => pair.server.repaint(),
                 Change::StartOver => {
                     let again = pair.viewer.start_over();
-                    let replies = pair.server.receive(&again).unwrap();
+                    let replies = pair.server.receive(&again, Duration::ZERO).unwrap();
                     pair.deliver(replies);
                 }
             }
@@ -366,7 +369,7 @@ proptest! {
     ) {
         let mut server = GfxServer::new();
         for message in messages {
-            let _ = server.receive(&message);
+            let _ = server.receive(&message, Duration::ZERO);
         }
     }
 
@@ -399,7 +402,7 @@ proptest! {
             if random.below(4) == 0 {
                 message.truncate(random.below(message.len() as u64) as usize);
             }
-            let _ = pair.server.receive(&message);
+            let _ = pair.server.receive(&message, Duration::ZERO);
             if pair.server.ready_for_frame() {
                 canvas.noise(Rect::new(0, 0, 9, 9));
                 pair.server.frame(&canvas.view(), &[canvas.size.rect()], Duration::ZERO).unwrap();
@@ -407,7 +410,7 @@ proptest! {
         }
         // Whatever was said, a client that starts properly sees the picture.
         let mut viewer = Viewer::default();
-        let replies = pair.server.receive(&viewer.advertise()).unwrap();
+        let replies = pair.server.receive(&viewer.advertise(), Duration::ZERO).unwrap();
         pair.viewer = viewer;
         pair.deliver(replies);
         pair.frame(&canvas, &[]);

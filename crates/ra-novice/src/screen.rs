@@ -174,6 +174,8 @@ enum Way {
 
 struct Showing {
     show: Show,
+    /// The clock of frames began then.
+    origin: Instant,
     way: Way,
     pointer: PointerEncoder,
     /// Whole PDUs, made and not sent yet.
@@ -212,7 +214,7 @@ impl Easel {
 
     /// Shows until told otherwise; returns the message that ended it, if that means something to the next.
     fn show(&mut self, show: Show) -> Option<ToScreen> {
-        let mut showing = Showing::new(show);
+        let mut showing = Showing::new(show, self.origin);
         showing.pending = everything();
         loop {
             loop {
@@ -268,8 +270,8 @@ impl Easel {
                 }
                 showing.pending.extend(damage.rects.into_iter().map(|r| Rect::new(r.x, r.y, r.width, r.height)));
             }
-            if !showing.pending.is_empty() {
-                showing.frame(self.capture.as_ref(), self.origin.elapsed());
+            if !showing.pending.is_empty() || showing.is_due() {
+                showing.frame(self.capture.as_ref());
             }
         }
         if showing.cursor_news {
@@ -316,7 +318,7 @@ impl Easel {
 }
 
 impl Showing {
-    fn new(show: Show) -> Self {
+    fn new(show: Show, origin: Instant) -> Self {
         let way = if show.client.pipeline && show.wrapping.is_some() {
             Way::Undecided { until: Instant::now() + PIPELINE_WITHIN, channel: None, server: Box::default() }
         } else {
@@ -325,6 +327,7 @@ impl Showing {
         let pointer = PointerEncoder::new(show.client.pointer);
         Self {
             show,
+            origin,
             way,
             pointer,
             batches: Vec::new(),
@@ -374,7 +377,9 @@ impl Showing {
                 *channel = Some(number);
                 return;
             }
-            (FromGraphics::Message(message), Some(number)) => server.receive(&message).map(|answers| (number, answers)),
+            (FromGraphics::Message(message), Some(number)) => {
+                server.receive(&message, self.origin.elapsed()).map(|answers| (number, answers))
+            }
             (FromGraphics::Message(_), None) | (FromGraphics::Closed, _) => return,
         };
         match answers {
@@ -417,7 +422,8 @@ impl Showing {
         ready && self.wants_pictures && !self.writing && self.batches.is_empty()
     }
 
-    fn frame(&mut self, capture: &dyn Capture, at: Duration) {
+    fn frame(&mut self, capture: &dyn Capture) {
+        let at = self.origin.elapsed();
         let frame = capture.frame();
         let mut size = frame_size(capture);
         if matches!(self.way, Way::Bitmaps(_)) {
@@ -432,7 +438,7 @@ impl Showing {
         };
         let damage: Vec<Rect> =
             self.pending.drain(..).map(|rect| rect.clipped(size)).filter(|rect| !rect.is_empty()).collect();
-        if damage.is_empty() {
+        if damage.is_empty() && !self.is_due() {
             return;
         }
         match &mut self.way {
@@ -492,6 +498,18 @@ impl Showing {
         }
     }
 
+    /// When a frame is due although nothing changed, on the clock of frames.
+    fn next_frame_at(&self) -> Option<Duration> {
+        match &self.way {
+            Way::Pipeline { server, .. } => server.next_frame_at(),
+            Way::Bitmaps(_) | Way::Undecided { .. } => None,
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.next_frame_at().is_some_and(|due| self.origin.elapsed() >= due)
+    }
+
     /// Whether the expert has yet to take something that it was sent.
     fn owes(&self) -> bool {
         let unacknowledged = match &self.way {
@@ -514,7 +532,10 @@ impl Showing {
             Way::Undecided { until, .. } => Some(until.saturating_duration_since(now)),
             Way::Pipeline { .. } | Way::Bitmaps(_) => None,
         };
-        silent.into_iter().chain(undecided).min()
+        // While no frame may go out, its time is that of the answer that lets it go.
+        let due = self.can_paint().then(|| self.next_frame_at()).flatten();
+        let due = due.map(|due| (self.origin + due).saturating_duration_since(now));
+        silent.into_iter().chain(undecided).chain(due).min()
     }
 }
 

@@ -19,7 +19,7 @@ use viewer::Viewer;
 fuzz_target!(|data: &[u8]| {
     let mut script = Script(data);
     let (mut server, mut viewer) = (GfxServer::new(), Viewer::default());
-    let replies = server.receive(&viewer.advertise()).expect("a version in common");
+    let replies = server.receive(&viewer.advertise(), Duration::ZERO).expect("a version in common");
     deliver(replies, &mut server, &mut viewer);
     let mut canvas = Canvas::new(script.size(), 1);
     let mut damage = vec![canvas.size.rect()];
@@ -32,7 +32,7 @@ fuzz_target!(|data: &[u8]| {
             1 => server.repaint(),
             2 if viewer.size.area() > 0 => {
                 let again = viewer.start_over();
-                let replies = server.receive(&again).expect("a version in common");
+                let replies = server.receive(&again, Duration::ZERO).expect("a version in common");
                 deliver(replies, &mut server, &mut viewer);
             }
             3..6 => show(&mut canvas, &mut damage, &mut server, &mut viewer),
@@ -57,7 +57,7 @@ fn show(canvas: &mut Canvas, damage: &mut Vec<ra_graphics::Rect>, server: &mut G
 fn deliver(payloads: Vec<Vec<u8>>, server: &mut GfxServer, viewer: &mut Viewer) {
     for payload in payloads {
         for answer in viewer.show(&payload) {
-            server.receive(&answer).expect("a client's answer");
+            server.receive(&answer, Duration::ZERO).expect("a client's answer");
         }
     }
 }

@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
     let mut server = GfxServer::new();
     let mut canvas = Canvas::new(Size::new(70, 40), 1);
     if script.byte() % 2 == 0 {
-        server.receive(&Viewer::default().advertise()).expect("a version in common");
+        server.receive(&Viewer::default().advertise(), Duration::ZERO).expect("a version in common");
     }
     while !script.is_over() {
         match script.byte() % 4 {
@@ -35,7 +35,7 @@ fuzz_target!(|data: &[u8]| {
             }
             _ => {
                 let message = script.bytes();
-                if let Ok(answers) = server.receive(message) {
+                if let Ok(answers) = server.receive(message, Duration::ZERO) {
                     let length: usize = answers.iter().map(Vec::len).sum();
                     assert!(length <= 64 * (message.len() + 1), "{length} bytes for {}", message.len());
                 }
@@ -44,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(server.frames_in_flight() <= 16);
     }
     let mut viewer = Viewer::default();
-    let mut payloads = server.receive(&viewer.advertise()).expect("a version in common");
+    let mut payloads = server.receive(&viewer.advertise(), Duration::ZERO).expect("a version in common");
     payloads.extend(server.frame(&canvas.view(), &[], Duration::ZERO).expect("it is open"));
     payloads.iter().for_each(|payload| drop(viewer.show(payload)));
     assert!(viewer.screen == canvas.colours(), "an honest client's picture differs");

@@ -1,5 +1,7 @@
 //! An expert's program: the graphics-pipeline client of the IronRDP crates, which shares no code with our encoder.
 
+#![allow(dead_code, reason = "each test uses its part of it")]
+
 use ironrdp_core::WriteCursor;
 use ironrdp_dvc::DvcProcessor as _;
 use ironrdp_egfx::client::{GraphicsPipelineClient, GraphicsPipelineHandler};
@@ -12,25 +14,37 @@ pub(crate) struct Viewer {
     pub(crate) screen: Vec<[u8; 3]>,
 }
 
-struct Silent;
+struct Silent {
+    video: bool,
+}
 
 impl GraphicsPipelineHandler for Silent {
     fn capabilities(&self) -> Vec<CapabilitySet> {
-        vec![
-            CapabilitySet::V8 { flags: CapabilitiesV8Flags::SMALL_CACHE },
-            CapabilitySet::V10_7 { flags: CapabilitiesV107Flags::SMALL_CACHE | CapabilitiesV107Flags::AVC_DISABLED },
-        ]
+        let flags = if self.video {
+            CapabilitiesV107Flags::SMALL_CACHE
+        } else {
+            CapabilitiesV107Flags::SMALL_CACHE | CapabilitiesV107Flags::AVC_DISABLED
+        };
+        vec![CapabilitySet::V8 { flags: CapabilitiesV8Flags::SMALL_CACHE }, CapabilitySet::V10_7 { flags }]
     }
 }
 
 impl Default for Viewer {
     fn default() -> Self {
-        let client = GraphicsPipelineClient::new(Box::new(Silent), None);
+        let client = GraphicsPipelineClient::new(Box::new(Silent { video: false }), None);
         Self { client, size: Size::default(), screen: Vec::new() }
     }
 }
 
 impl Viewer {
+    /// One that decodes film.
+    #[cfg(feature = "h264")]
+    pub(crate) fn with_video() -> Self {
+        let decoder = ironrdp_egfx::decode::OpenH264Decoder::new().expect("a decoder");
+        let client = GraphicsPipelineClient::new(Box::new(Silent { video: true }), Some(Box::new(decoder)));
+        Self { client, size: Size::default(), screen: Vec::new() }
+    }
+
     /// The message with which it opens the channel.
     pub(crate) fn advertise(&mut self) -> Vec<u8> {
         let messages = self.client.start(0).expect("a client starts");
