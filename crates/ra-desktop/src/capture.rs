@@ -22,7 +22,7 @@ pub trait Capture: Send {
     /// The desktop is gone; nothing helps but opening it again.
     fn wait(&mut self, timeout: Option<Duration>) -> Result<Change, CaptureError>;
 
-    /// Reads what changed into [`frame`](Capture::frame) and tells which parts really differ from what was there.
+    /// Reads what may have changed into [`frame`](Capture::frame) and tells which parts that is.
     ///
     /// The first read tells the whole picture. A read with nothing to tell is cheap.
     ///
@@ -57,7 +57,8 @@ pub struct Change {
 /// What one [`Capture::read`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Damage {
-    /// Parts that differ from the frame before. They do not overlap, and they lie inside the frame.
+    /// Parts that may differ from the frame before: nothing has changed anywhere else, but much of this may be as it
+    /// was. They do not overlap, and they lie inside the frame.
     pub rects: Vec<Rect>,
     /// The frame has another size than before; `rects` then is the whole of it.
     pub resized: bool,
@@ -116,7 +117,7 @@ pub enum CaptureError {
 }
 
 impl Damage {
-    /// Whether nothing differs.
+    /// Whether nothing can differ.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rects.is_empty()

@@ -1,10 +1,10 @@
-//! What really changed: a grid of tiles, and the comparison with what was read before.
+//! What may have changed: damage on a grid of tiles, joined to few rectangles.
 //!
-//! XDamage is a wake-up and an upper bound, never the truth: under a compositor that draws with OpenGL every blinking
-//! cursor damages the whole screen. Comparing costs about a millisecond for a full HD picture; encoding and sending one costs
-//! far more.
+//! Damage is a wake-up and an upper bound, never the truth: under a compositor that draws with OpenGL every blinking
+//! cursor damages the whole screen. Whoever sends pictures compares with what the expert has; doing it here as well would
+//! only cost the same memory traffic twice.
 
-use crate::frame::{BYTES_PER_PIXEL, Frame, Rect, Size};
+use crate::frame::{Rect, Size};
 
 /// Edge of a tile in pixels: the tile size of RemoteFX and a good cell for ClearCodec.
 pub(crate) const TILE: u16 = 64;
@@ -80,31 +80,6 @@ impl Tiles {
     }
 }
 
-/// Copies rows of new pixels into `frame` at `rect`; returns the smallest rectangle around what was different.
-///
-/// `source` starts with the first pixel of `rect`; its rows are `stride` bytes apart. Rows that are missing count as unchanged.
-pub(crate) fn update(frame: &mut Frame, rect: Rect, source: &[u8], stride: usize) -> Option<Rect> {
-    let bytes = usize::from(rect.width) * BYTES_PER_PIXEL;
-    let mut changed: Option<Rect> = None;
-    for line in 0..rect.height {
-        let start = usize::from(line) * stride;
-        let Some(new) = source.get(start..start + bytes) else { break };
-        let old = frame.row_mut(rect.y + line, rect.x, rect.width);
-        if old.len() != new.len() || old == new {
-            continue;
-        }
-        let differs = |(old, new): (&[u8], &[u8])| old != new;
-        let pixels = || old.chunks_exact(BYTES_PER_PIXEL).zip(new.chunks_exact(BYTES_PER_PIXEL));
-        let first = pixels().position(differs).unwrap_or(0);
-        let last = pixels().rposition(differs).unwrap_or(first);
-        old.copy_from_slice(new);
-        let column = |index: usize| u16::try_from(index).unwrap_or(u16::MAX);
-        let part = Rect { x: rect.x + column(first), y: rect.y + line, width: column(last - first + 1), height: 1 };
-        changed = Some(changed.map_or(part, |changed| changed.union(part)));
-    }
-    changed
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,20 +132,5 @@ mod tests {
                 assert_eq!(covered, area(part), "{marks:?} are covered by {rects:?}");
             }
         }
-    }
-
-    #[test]
-    fn only_pixels_that_differ_are_reported() {
-        let mut frame = Frame::black(SIZE);
-        let rect = Rect { x: 10, y: 20, width: 30, height: 10 };
-        let stride = 30 * 4 + 8;
-        let mut source = vec![0; stride * 10];
-        assert_eq!(update(&mut frame, rect, &source, stride), None);
-        source[stride * 2 + 5 * 4] = 9;
-        source[stride * 4 + 7 * 4] = 9;
-        let changed = Rect { x: 15, y: 22, width: 3, height: 3 };
-        assert_eq!(update(&mut frame, rect, &source, stride), Some(changed));
-        assert_eq!(update(&mut frame, rect, &source, stride), None, "the frame has it now");
-        assert_eq!(frame.row(22, 15, 1), [9, 0, 0, 0]);
     }
 }

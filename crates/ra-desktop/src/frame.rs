@@ -23,17 +23,27 @@ pub struct Rect {
 }
 
 /// The desktop as it was read last: rows of B, G, R and one unused byte, from the top, without padding.
-#[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     size: Size,
-    pixels: Vec<u8>,
+    /// The rows; what follows them is scratch of whoever fills the frame.
+    memory: Box<dyn Memory>,
 }
+
+/// Where the pixels of a frame lie: in a vector, or in memory that an X server writes into.
+pub(crate) trait Memory: AsRef<[u8]> + AsMut<[u8]> + Send + Sync {}
+
+impl<T: AsRef<[u8]> + AsMut<[u8]> + Send + Sync> Memory for T {}
 
 impl Size {
     /// The whole picture as a rectangle.
     #[must_use]
     pub const fn rect(self) -> Rect {
         Rect { x: 0, y: 0, width: self.width, height: self.height }
+    }
+
+    /// Bytes of all pixels.
+    pub(crate) fn bytes(self) -> usize {
+        usize::from(self.width) * usize::from(self.height) * BYTES_PER_PIXEL
     }
 }
 
@@ -54,6 +64,11 @@ impl Rect {
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.width == 0 || self.height == 0
+    }
+
+    /// Bytes of one row of pixels.
+    pub(crate) fn row_bytes(self) -> usize {
+        usize::from(self.width) * BYTES_PER_PIXEL
     }
 
     /// What both rectangles cover, or nothing.
@@ -84,7 +99,12 @@ impl Frame {
     /// A black picture.
     #[must_use]
     pub fn black(size: Size) -> Self {
-        Self { size, pixels: vec![0; usize::from(size.width) * usize::from(size.height) * BYTES_PER_PIXEL] }
+        Self { size, memory: Box::new(vec![0; size.bytes()]) }
+    }
+
+    /// A picture whose rows lie at the beginning of `memory`; `None` when they do not fit into it.
+    pub(crate) fn over(size: Size, memory: impl Memory + 'static) -> Option<Self> {
+        (memory.as_ref().len() >= size.bytes()).then(|| Self { size, memory: Box::new(memory) })
     }
 
     /// Its size in pixels.
@@ -102,17 +122,49 @@ impl Frame {
     /// All rows, `stride * height` bytes.
     #[must_use]
     pub fn pixels(&self) -> &[u8] {
-        &self.pixels
+        (*self.memory).as_ref().get(..self.size.bytes()).unwrap_or_default()
     }
 
     /// The bytes of one row between two columns; empty outside the picture.
     #[must_use]
     pub fn row(&self, y: u16, x: u16, width: u16) -> &[u8] {
-        self.range(y, x, width).and_then(|range| self.pixels.get(range)).unwrap_or_default()
+        self.range(y, x, width).and_then(|range| self.pixels().get(range)).unwrap_or_default()
     }
 
     pub(crate) fn row_mut(&mut self, y: u16, x: u16, width: u16) -> &mut [u8] {
-        self.range(y, x, width).and_then(|range| self.pixels.get_mut(range)).unwrap_or_default()
+        let range = self.range(y, x, width);
+        range.and_then(|range| self.split().0.get_mut(range)).unwrap_or_default()
+    }
+
+    /// Copies `source`, packed rows of the size of `rect`, to its place.
+    pub(crate) fn put(&mut self, rect: Rect, source: &[u8]) {
+        for (y, row) in (rect.y..).zip(source.chunks_exact(rect.row_bytes().max(1)).take(usize::from(rect.height))) {
+            let place = self.row_mut(y, rect.x, rect.width);
+            if place.len() == row.len() {
+                place.copy_from_slice(row);
+            }
+        }
+    }
+
+    /// Copies what lies packed in the scratch memory, `start` bytes behind its beginning, to its place in the picture.
+    pub(crate) fn put_from_scratch(&mut self, rect: Rect, start: usize) {
+        let first = self.range(rect.y, rect.x, rect.width);
+        let last = self.range(rect.y.saturating_add(rect.height.saturating_sub(1)), rect.x, rect.width);
+        let (Some(first), Some(_)) = (first, last) else { return };
+        let stride = self.stride();
+        let (pixels, scratch) = self.split();
+        let places = pixels.get_mut(first.start..).unwrap_or_default().chunks_mut(stride.max(1));
+        let rows = scratch.get(start..).unwrap_or_default().chunks_exact(rect.row_bytes().max(1));
+        for (place, row) in places.zip(rows).take(usize::from(rect.height)) {
+            if let Some(place) = place.get_mut(..row.len()) {
+                place.copy_from_slice(row);
+            }
+        }
+    }
+
+    /// The rows, and the scratch memory behind them.
+    fn split(&mut self) -> (&mut [u8], &mut [u8]) {
+        (*self.memory).as_mut().split_at_mut_checked(self.size.bytes()).unwrap_or_default()
     }
 
     fn range(&self, y: u16, x: u16, width: u16) -> Option<core::ops::Range<usize>> {
@@ -121,6 +173,21 @@ impl Frame {
         inside.then(|| start..start + usize::from(width) * BYTES_PER_PIXEL)
     }
 }
+
+impl Clone for Frame {
+    /// A copy that no desktop writes into.
+    fn clone(&self) -> Self {
+        Self { size: self.size, memory: Box::new(self.pixels().to_vec()) }
+    }
+}
+
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        self.size == other.size && self.pixels() == other.pixels()
+    }
+}
+
+impl Eq for Frame {}
 
 impl core::fmt::Debug for Frame {
     /// Prints the size only: pixels are never printed.
@@ -152,5 +219,29 @@ mod tests {
         let frame = Frame::black(Size { width: 4, height: 2 });
         assert_eq!(frame.row(1, 1, 3).len(), 12);
         assert!(frame.row(2, 0, 1).is_empty() && frame.row(0, 2, 3).is_empty());
+    }
+
+    #[test]
+    fn packed_rows_are_copied_to_their_place_and_no_further() {
+        let size = Size { width: 4, height: 3 };
+        let rect = Rect { x: 1, y: 1, width: 2, height: 2 };
+        let packed: Vec<u8> = (1..=16).collect();
+        let mut expected = vec![0; size.bytes()];
+        expected[20..28].copy_from_slice(&packed[..8]);
+        expected[36..44].copy_from_slice(&packed[8..]);
+        let mut frame = Frame::black(size);
+        frame.put(rect, &packed);
+        assert_eq!(frame.pixels(), expected);
+        let mut memory = vec![0; size.bytes() + 4];
+        memory.extend_from_slice(&packed);
+        let mut over = Frame::over(size, memory).unwrap();
+        over.put_from_scratch(rect, 4);
+        assert_eq!(over, frame);
+        for outside in [Rect { x: 3, ..rect }, Rect { y: 2, ..rect }, Rect { x: u16::MAX, y: u16::MAX, ..rect }] {
+            over.put_from_scratch(outside, 4);
+        }
+        over.put_from_scratch(rect, usize::MAX);
+        assert_eq!(over, frame, "nothing lands outside, and nothing comes from there");
+        assert!(Frame::over(size, vec![0; size.bytes() - 1]).is_none());
     }
 }

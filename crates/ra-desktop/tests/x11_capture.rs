@@ -83,20 +83,39 @@ fn only_what_changed_is_told_and_the_rest_of_the_frame_stays() {
     assert_eq!(rects, [Rect { x: 128, y: 64, width: 64, height: 64 }], "one tile");
     client.fill(window, 0x00FF_FFFF, (100, 100, 64, 64));
     let rects = changes(&mut *capture, |frame| pixel(frame, 100, 163) == [0xFF; 3]);
-    let area: u32 = rects.iter().map(|rect| u32::from(rect.width) * u32::from(rect.height)).sum();
-    assert_eq!(area, 64 * 64 - 36 * 28, "without what was white already: {rects:?}");
+    let told = |x, y| rects.iter().any(|rect| rect.intersection(Rect { x, y, width: 1, height: 1 }).is_some());
+    assert!([(100, 100), (163, 100), (100, 163), (163, 163)].into_iter().all(|(x, y)| told(x, y)), "{rects:?}");
+    assert!(!told(99, 100) && !told(100, 164), "and nothing around it: {rects:?}");
 }
 
 #[test]
-fn damage_without_a_difference_is_no_damage() {
+fn the_frame_is_the_screen_whatever_changed() {
     let server = server();
     let client = server.client();
-    let window = client.window(0, 0, SCREEN.width, SCREEN.height, 0x0033_3333);
+    let window = client.window(0, 0, SCREEN.width, SCREEN.height, 0);
     let mut capture = capture(&server);
     settle(&mut *capture);
-    client.fill(window, 0x0033_3333, (0, 0, SCREEN.width, SCREEN.height));
-    assert!(capture.wait(Some(DEADLINE)).unwrap().picture, "the server reports it");
-    assert!(capture.read().unwrap().is_empty(), "and we find nothing new");
+    let mut seed = 0x2545_f491_u32;
+    let mut random = |limit: u32| {
+        seed ^= seed << 13;
+        seed ^= seed >> 17;
+        seed ^= seed << 5;
+        seed % limit
+    };
+    for round in 0..40 {
+        // From a word to the whole screen, and from one to many: read in pieces, in bands, and in both.
+        for _ in 0..1 + random(30) {
+            let zoom = random(6);
+            let (width, height) = (1 + random(640 >> zoom), 1 + random(480 >> zoom));
+            let [x, y, width, height] = [random(640), random(480), width, height].map(|place| place as u16);
+            client.fill(window, random(1 << 24), (x.cast_signed(), y.cast_signed(), width, height));
+        }
+        capture.read().unwrap();
+        let format = x11rb::protocol::xproto::ImageFormat::Z_PIXMAP;
+        let image = client.connection.get_image(format, client.root, 0, 0, 640, 480, !0).unwrap().reply().unwrap();
+        let colours = |bytes: &[u8]| bytes.chunks_exact(4).map(|p| [p[0], p[1], p[2]]).collect::<Vec<_>>();
+        assert!(colours(capture.frame().pixels()) == colours(&image.data), "in round {round}");
+    }
 }
 
 #[test]
@@ -191,7 +210,7 @@ fn pixels_come_through_shared_memory_where_the_server_has_it() {
             let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
             u64::from_str_radix(end, 16).unwrap() - u64::from_str_radix(start, 16).unwrap()
         };
-        maps.lines().filter(|line| line.contains(" r--s ") && range(line) == 1024 * 600 * 4).count()
+        maps.lines().filter(|line| line.contains(" rw-s ") && range(line) == 1024 * 600 * 4 * 3 / 2).count()
     };
     let server = Server::xvfb("1024x600x24", &[]);
     assert_eq!(shared_maps(), 0);

@@ -77,6 +77,11 @@ impl Server {
         Self { program, display: format!(":{}", number.trim()) }
     }
 
+    /// Its process, to ask the system what it costs.
+    pub(crate) fn pid(&self) -> u32 {
+        self.program.0.id()
+    }
+
     /// Stops the server in its tracks, as a machine out of memory would.
     pub(crate) fn freeze(&self) {
         self.signal(rustix::process::Signal::STOP);

@@ -27,7 +27,7 @@ use ra_session::input::InputEvent;
 use self::paint::{CELL, Canvas, MARK_RADIUS, PALE, TRACK};
 use self::scene::Scene;
 use crate::capture::{Capture, CaptureError, Change, Cursor, CursorShape, Damage, Waker};
-use crate::damage::{Tiles, update};
+use crate::damage::Tiles;
 use crate::frame::{Frame, Rect, Size};
 use crate::input::{Act, Hands, InjectError, Injector};
 use crate::watch::{Cause, HEARTBEAT, Pulse, Revocation, Watch, Watcher};
@@ -112,7 +112,6 @@ struct DemoCapture {
     shared: Arc<Shared>,
     frame: Frame,
     /// What the frame should look like; compared with `frame` like any other desktop.
-    canvas: Frame,
     still: Frame,
     drawn: Option<Drawn>,
     /// `picture` was told and nothing has been read since.
@@ -125,7 +124,7 @@ struct DemoCapture {
     next_tick: Instant,
 }
 
-/// What of the scene stands on the canvas now.
+/// What of the scene the frame shows.
 #[derive(Clone, PartialEq)]
 struct Drawn {
     text: String,
@@ -141,7 +140,6 @@ impl DemoCapture {
         Self {
             shared,
             frame: Frame::black(SIZE),
-            canvas: Frame::black(SIZE),
             still: paint::still(word),
             drawn: None,
             dirty: false,
@@ -166,7 +164,7 @@ impl DemoCapture {
 
     /// Draws anew what lies in `clip`.
     fn draw(&mut self, now: &Drawn, clip: Rect) {
-        let mut canvas = Canvas::new(&mut self.canvas, clip);
+        let mut canvas = Canvas::new(&mut self.frame, clip);
         canvas.copy(&self.still);
         canvas.ball(now.ball);
         for (x, y, button) in &now.marks {
@@ -177,7 +175,7 @@ impl DemoCapture {
         canvas.text(SENTENCE_PLACE, 1, (Rgb888::new(0xF2, 0xD6, 0x8B), PAPER), &now.sentence);
         paint::field(&mut canvas, &now.text);
         if let Some(word) = clip.intersection(WORD_AREA) {
-            Canvas::new(&mut self.canvas, word).copy(&self.still);
+            Canvas::new(&mut self.frame, word).copy(&self.still);
         }
     }
 }
@@ -223,21 +221,12 @@ impl Capture for DemoCapture {
             Some(drawn) => drawn.differences(&now).into_iter().for_each(|rect| tiles.mark(rect)),
             None => tiles.mark(SIZE.rect()),
         }
-        let first = self.drawn.is_none();
         let parts = tiles.take();
         for part in &parts {
             self.draw(&now, *part);
         }
         self.drawn = Some(now);
-        let cuts: Vec<Rect> = parts.into_iter().flat_map(|part| tiles.cut(part)).collect();
-        for rect in cuts {
-            let start = usize::from(rect.y) * self.canvas.stride() + usize::from(rect.x) * crate::BYTES_PER_PIXEL;
-            let source = self.canvas.pixels().get(start..).unwrap_or_default();
-            let changed = update(&mut self.frame, rect, source, self.canvas.stride());
-            changed.into_iter().for_each(|changed| tiles.mark(changed));
-        }
-        let rects = if first { vec![SIZE.rect()] } else { tiles.take() };
-        Ok(Damage { rects, resized: false })
+        Ok(Damage { rects: parts, resized: false })
     }
 
     fn frame(&self) -> &Frame {

@@ -1,4 +1,4 @@
-//! Reading an X11 screen: damage as the wake-up, shared memory for the pixels, our own comparison for the truth.
+//! Reading an X11 screen: damage as the wake-up and as an upper bound, shared memory for the pixels.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use super::wake::Wake;
 use super::{Link, gone};
 use crate::OpenError;
 use crate::capture::{CURSOR_LIMIT, Capture, CaptureError, Change, Cursor, CursorShape, Damage, Waker};
-use crate::damage::{Tiles, update};
+use crate::damage::Tiles;
 use crate::frame::{BYTES_PER_PIXEL, Frame, Rect, Size};
 
 /// The capturing connection and what it has read.
@@ -102,11 +102,13 @@ impl X11Capture {
         if let Some(old) = self.segment.take() {
             old.detach(&self.connection);
         }
-        self.segment = Segment::new(&self.connection, size);
-        if self.segment.is_none() {
+        if let Some((segment, frame)) = Segment::new(&self.connection, size) {
+            self.segment = Some(segment);
+            self.frame = frame;
+        } else {
             tracing::warn!("no shared memory with the X server: reading the screen over the socket, slowly");
+            self.frame = Frame::black(size);
         }
-        self.frame = Frame::black(size);
         self.tiles = Tiles::new(size);
         self.whole = true;
         Ok(())
@@ -132,31 +134,26 @@ impl X11Capture {
         Ok(())
     }
 
-    /// Reads the marked parts and keeps what differs.
+    /// Reads the marked parts into the frame.
     fn grab(&mut self) -> Result<Vec<Rect>, ReplyError> {
         let parts = self.tiles.take();
         if parts.is_empty() {
             return Ok(parts);
         }
         // A read that fails in the middle has to be done again in full.
-        let whole = std::mem::replace(&mut self.whole, true);
-        if let Some(segment) = &mut self.segment {
-            let starts = segment.grab(&self.connection, self.root, &parts)?;
-            for (part, start) in parts.iter().zip(starts) {
-                let source = segment.bytes().get(start..).unwrap_or_default();
-                compare(&mut self.frame, &mut self.tiles, *part, source);
-            }
+        self.whole = true;
+        if let Some(segment) = &self.segment {
+            segment.grab(&self.connection, (self.root, (0, 0)), &parts, &mut self.frame)?;
         } else {
             for part in &parts {
                 let (x, y) = (i16::try_from(part.x).unwrap_or(i16::MAX), i16::try_from(part.y).unwrap_or(i16::MAX));
                 let format = ImageFormat::Z_PIXMAP;
                 let cookie = self.connection.get_image(format, self.root, x, y, part.width, part.height, !0)?;
-                compare(&mut self.frame, &mut self.tiles, *part, &cookie.reply()?.data);
+                self.frame.put(*part, &cookie.reply()?.data);
             }
         }
         self.whole = false;
-        let changed = self.tiles.take();
-        Ok(if whole { vec![self.frame.size().rect()] } else { changed })
+        Ok(parts)
     }
 
     fn take_events(&mut self) -> Result<(), CaptureError> {
@@ -268,17 +265,6 @@ impl Capture for X11Capture {
 
     fn waker(&self) -> Waker {
         self.wake.waker()
-    }
-}
-
-/// Compares one part with the frame, tile by tile, and marks what differs.
-fn compare(frame: &mut Frame, tiles: &mut Tiles, part: Rect, source: &[u8]) {
-    let stride = usize::from(part.width) * BYTES_PER_PIXEL;
-    for rect in tiles.cut(part) {
-        let start = usize::from(rect.y - part.y) * stride + usize::from(rect.x - part.x) * BYTES_PER_PIXEL;
-        if let Some(changed) = update(frame, rect, source.get(start..).unwrap_or_default(), stride) {
-            tiles.mark(changed);
-        }
     }
 }
 

@@ -8,6 +8,7 @@ mod esc;
 mod hands;
 mod keymap;
 mod ledger;
+mod plan;
 mod scancode;
 mod shm;
 mod wake;
