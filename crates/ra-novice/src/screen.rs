@@ -459,13 +459,7 @@ impl Showing {
 
     fn queue_graphics(&mut self, channel: u32, payloads: Vec<Vec<u8>>) {
         let Some(wrapping) = self.show.wrapping else { return };
-        match wrapping.graphics(channel, payloads) {
-            Ok(batches) => self.batches.extend(batches),
-            Err(error) => {
-                tracing::warn!(%error, "a frame could not be wrapped");
-                self.fall_back();
-            }
-        }
+        self.batches.extend(wrapping.graphics(channel, &payloads));
     }
 
     fn shape(&mut self, shape: &CursorShape) {

@@ -24,7 +24,8 @@ use tokio::io::ReadHalf;
 use tokio::task::JoinHandle;
 
 use super::metered::Allowance;
-use super::pictures::{FromGraphics, GraphicsClient, GraphicsInbox, Wrapping};
+use super::pictures::{FromGraphics, GraphicsClient, GraphicsInbox};
+use super::wrapping::Wrapping;
 use super::writer::{self, FramesOut, Outbox};
 use super::{Stream, capabilities, input};
 

@@ -10,12 +10,14 @@ mod input;
 mod line;
 mod metered;
 mod pictures;
+mod wrapping;
 mod writer;
 
 pub(crate) use accept::{ClientHello, Refusal, accept};
 pub(crate) use line::{FromExpert, Line, LineError};
 pub(crate) use metered::Allowance;
-pub(crate) use pictures::{FromGraphics, GraphicsClient, Wrapping};
+pub(crate) use pictures::{FromGraphics, GraphicsClient};
+pub(crate) use wrapping::Wrapping;
 pub(crate) use writer::FramesOut;
 
 use tokio::net::TcpStream;

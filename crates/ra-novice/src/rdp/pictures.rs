@@ -1,11 +1,10 @@
-//! The way of pictures: which kind an expert can be shown, and how payloads become PDUs.
+//! The way of pictures: which kind an expert can be shown, and what comes in on the graphics channel.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ironrdp_core::{Encode, EncodeResult, WriteCursor, impl_as_any};
-use ironrdp_dvc::{DvcEncode, DvcMessage, DvcProcessor, DvcServerProcessor, encode_dvc_messages};
+use ironrdp_core::impl_as_any;
+use ironrdp_dvc::{DvcMessage, DvcProcessor, DvcServerProcessor};
 use ironrdp_pdu::PduResult;
-use ironrdp_svc::{ChannelFlags, server_encode_svc_messages};
 use ra_graphics::bitmap::BitmapClient;
 use ra_graphics::gfx::CHANNEL_NAME;
 use ra_graphics::pointer::PointerClient;
@@ -36,13 +35,6 @@ pub(crate) enum FromGraphics {
 #[derive(Clone, Debug, Default)]
 pub(super) struct GraphicsInbox(Arc<Mutex<Vec<FromGraphics>>>);
 
-/// Turns payloads of the graphics channel into whole PDUs. It lives with whoever makes frames.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wrapping {
-    pub(super) user_channel: u16,
-    pub(super) drdynvc: u16,
-}
-
 impl GraphicsInbox {
     /// The channel itself, for the connection sequence.
     pub(super) fn channel(&self) -> GraphicsChannel {
@@ -58,28 +50,6 @@ impl GraphicsInbox {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(news);
     }
 }
-
-impl Wrapping {
-    /// Payloads for the dynamic channel as batches of whole PDUs, about [`BATCH`] bytes each.
-    pub(crate) fn graphics(self, channel: u32, payloads: Vec<Vec<u8>>) -> EncodeResult<Vec<Vec<u8>>> {
-        let mut batches = Vec::new();
-        let mut batch: Vec<u8> = Vec::new();
-        for payload in payloads {
-            let messages = encode_dvc_messages(channel, vec![Box::new(Payload(payload))], ChannelFlags::SHOW_PROTOCOL)?;
-            batch.extend(server_encode_svc_messages(messages, self.drdynvc, self.user_channel)?);
-            if batch.len() >= BATCH {
-                batches.push(std::mem::take(&mut batch));
-            }
-        }
-        if !batch.is_empty() {
-            batches.push(batch);
-        }
-        Ok(batches)
-    }
-}
-
-/// About so many bytes go out between two looks at what else there is to say: a tenth of a second at 5 Mbit/s.
-pub(crate) const BATCH: usize = 64 * 1024;
 
 /// The server's end of the graphics channel: it only passes on.
 #[derive(Debug)]
@@ -108,23 +78,3 @@ impl DvcProcessor for GraphicsChannel {
 }
 
 impl DvcServerProcessor for GraphicsChannel {}
-
-struct Payload(Vec<u8>);
-
-impl Encode for Payload {
-    fn encode(&self, dst: &mut WriteCursor<'_>) -> EncodeResult<()> {
-        ironrdp_core::ensure_size!(in: dst, size: self.0.len());
-        dst.write_slice(&self.0);
-        Ok(())
-    }
-
-    fn name(&self) -> &'static str {
-        "graphics payload"
-    }
-
-    fn size(&self) -> usize {
-        self.0.len()
-    }
-}
-
-impl DvcEncode for Payload {}

@@ -114,7 +114,10 @@ mod tests {
         assert_eq!(plan(SIZE, &words).len(), 3);
         let many: Vec<Rect> = (0..1000).map(|word| rect(word % 30 * 64, word / 30 * 30, 8, 8)).collect();
         let reads = plan(SIZE, &many);
-        assert!(reads.len() == 34 && reads.iter().all(|read| matches!(read, Read::Band(_))), "a band a line: {reads:?}");
+        assert!(
+            reads.len() == 34 && reads.iter().all(|read| matches!(read, Read::Band(_))),
+            "a band a line: {reads:?}"
+        );
     }
 
     #[test]
