@@ -14,8 +14,10 @@ use crate::identity::HelperIdentity;
 use crate::input::{Controls, Order};
 use crate::picture::Picture;
 use crate::pin::Pin;
+use crate::pipeline::{Decoding, Pipeline};
 use crate::plan::{Account, Plan, Version};
 use crate::rdp::{Introduction, Session, WireError, join};
+use crate::stats::Counters;
 
 /// What the expert wishes for one session.
 #[derive(Clone, Debug, Default)]
@@ -42,13 +44,15 @@ pub struct Viewer {
     face: Arc<dyn Face>,
     picture: Picture,
     controls: Controls,
+    counters: Counters,
 }
 
 impl Viewer {
     /// Makes a viewer; nothing happens before [`Viewer::run`].
     #[must_use]
     pub fn new(plan: Plan, options: Options, face: Arc<dyn Face>) -> Self {
-        Self { plan, options, face, picture: Picture::default(), controls: Controls::default() }
+        let (picture, controls, counters) = (Picture::default(), Controls::default(), Counters::default());
+        Self { plan, options, face, picture, controls, counters }
     }
 
     /// The novice's desktop, as soon as there is one.
@@ -61,6 +65,12 @@ impl Viewer {
     #[must_use]
     pub fn controls(&self) -> Controls {
         self.controls.clone()
+    }
+
+    /// What the session costs and brings.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters.clone()
     }
 
     /// Reaches the novice and stays until the end, which is also the last event.
@@ -78,9 +88,17 @@ impl Viewer {
     }
 
     async fn attempt(self) -> EndReason {
-        let Self { mut plan, options, face, picture, controls } = self;
+        let Self { mut plan, options, face, picture, controls, counters } = self;
         let pace = if options.sequential { dial::Pace::AS_IN_2001 } else { dial::Pace::RACE };
         let introduction = Introduction::new(&plan, CLIENT_NAME);
+        let decoding = match Decoding::start(Pipeline::new(&picture, &counters), Arc::clone(&face)) {
+            Ok(decoding) => decoding,
+            Err(error) => {
+                warn!(%error, "no thread for the decoder");
+                return EndReason::Lost;
+            }
+        };
+        let inlet = decoding.inlet();
         let joined = async {
             let pin = match &plan.pin {
                 Pin::Computer(None) => Pin::Computer(Some(learn(&plan.endpoints, &introduction, &face).await?)),
@@ -95,7 +113,7 @@ impl Viewer {
             // Whoever wants to be known by an account keeps the key to themselves.
             let caller = Caller { pin, identity: options.identity.filter(|_| login.is_none()) };
             let line = dial(&plan.endpoints, &caller, pace, &introduction, &face).await?;
-            join(line.secured, remdesk).await.map_err(|error| {
+            join(line.secured, remdesk, inlet).await.map_err(|error| {
                 info!(%error, "the connection was not completed");
                 match error {
                     // Closed after Client Info: the ticket is expired, ended or unknown, and we are not told which.
@@ -113,7 +131,8 @@ impl Viewer {
         };
         let wishes =
             Wishes { request_control: options.request_control, time_limit: options.time_limit, text: options.text };
-        Session::new(joined, &picture, &*face, &controls, wishes).run().await
+        let sight = Sight { picture: &picture, decoding, counters };
+        Session::new(joined, sight, &*face, &controls, wishes).run().await
     }
 }
 
@@ -122,6 +141,13 @@ pub(crate) struct Wishes {
     pub(crate) request_control: bool,
     pub(crate) time_limit: Option<Duration>,
     pub(crate) text: Option<Zeroizing<String>>,
+}
+
+/// Everything by which the expert sees.
+pub(crate) struct Sight<'a> {
+    pub(crate) picture: &'a Picture,
+    pub(crate) decoding: Decoding,
+    pub(crate) counters: Counters,
 }
 
 /// Resolves when the expert has had enough; everything else has no meaning before the session.

@@ -43,8 +43,10 @@ mod identity;
 mod input;
 mod picture;
 mod pin;
+mod pipeline;
 mod plan;
 mod rdp;
+mod stats;
 
 pub use cursor::{Cursor, CursorShape};
 pub use driver::{Options, Viewer};
@@ -53,5 +55,7 @@ pub use identity::{HelperIdentity, IdentityError};
 pub use input::Controls;
 pub use picture::{Canvas, Picture, Rect, Snapshot};
 pub use pin::Fingerprint;
+pub use pipeline::{Outcome, Pipeline, PipelineError};
 pub use plan::{OpenError, Plan};
 pub use ra_session::{Axis, Button, InputEvent, Prefix, RevokedBy};
+pub use stats::{Codec, Counters, Stats};

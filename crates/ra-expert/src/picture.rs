@@ -20,6 +20,7 @@ pub struct Canvas {
     height: u16,
     pixels: Vec<u32>,
     damage: Vec<Rect>,
+    pipelined: bool,
 }
 
 /// A rectangle in pixels of the novice's desktop.
@@ -44,6 +45,12 @@ impl Rect {
         }
         let (right, bottom) = (self.width.min(width - self.x), self.height.min(height - self.y));
         (right > 0 && bottom > 0).then_some(Self { width: right, height: bottom, ..self })
+    }
+
+    /// Pixels in it.
+    #[must_use]
+    pub fn area(self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
     }
 
     /// The smallest rectangle that holds both.
@@ -136,16 +143,60 @@ impl Canvas {
         self.note(rect);
     }
 
-    /// Remembers damage; a list that nobody takes stays short, because the whole picture covers everything.
-    fn note(&mut self, rect: Rect) {
+    /// Whether the graphics pipeline has taken the picture over: then nobody else paints.
+    pub(crate) fn is_pipelined(&self) -> bool {
+        self.pipelined
+    }
+
+    /// Gives the picture to the graphics pipeline, in this size, black and wholly damaged.
+    pub(crate) fn start_pipeline(&mut self, width: u16, height: u16) {
+        self.pipelined = true;
+        self.resize(width, height);
+        self.pixels = vec![0; usize::from(width) * usize::from(height)];
+        self.note(Rect { x: 0, y: 0, width, height });
+    }
+
+    /// Exchanges all pixels, those of a picture of the same size. Damage is the caller's to note.
+    pub(crate) fn swap(&mut self, pixels: &mut Vec<u32>) {
+        core::mem::swap(&mut self.pixels, pixels);
+    }
+
+    /// Copies `rect` of a surface, which is `stride` pixels wide and has its corner at `corner`, to where it is shown.
+    /// False when no part of it is.
+    pub(crate) fn show(&mut self, rect: Rect, pixels: &[u32], stride: u16, corner: (u32, u32)) -> bool {
+        let along = |at: u16, corner: u32| u16::try_from(u32::from(at).saturating_add(corner));
+        let (Ok(x), Ok(y)) = (along(rect.x, corner.0), along(rect.y, corner.1)) else { return false };
+        let Some(shown) = (Rect { x, y, ..rect }).within(self.width, self.height) else { return false };
+        let (stride, width) = (usize::from(stride), usize::from(shown.width));
+        let rows = self.pixels.chunks_exact_mut(usize::from(self.width).max(1));
+        for (row, to) in rows.skip(usize::from(y)).take(usize::from(shown.height)).enumerate() {
+            let start = (usize::from(rect.y) + row) * stride + usize::from(rect.x);
+            let to = to.get_mut(usize::from(x)..usize::from(x) + width);
+            if let (Some(to), Some(from)) = (to, pixels.get(start..start + width)) {
+                to.copy_from_slice(from);
+            }
+        }
+        self.note(shown);
+        true
+    }
+
+    /// Remembers damage. What lies in the last rectangle or continues it makes no new one; a list that nobody takes
+    /// stays short, because one rectangle around it all covers everything.
+    pub(crate) fn note(&mut self, rect: Rect) {
         if rect.width == 0 || rect.height == 0 {
             return;
         }
-        if self.damage.len() >= MAX_DAMAGE {
-            self.damage.clear();
-            self.damage.push(Rect { x: 0, y: 0, width: self.width, height: self.height });
-        } else {
-            self.damage.push(rect);
+        if let Some(last) = self.damage.last_mut() {
+            let union = last.union(rect);
+            if union.area() <= last.area() + rect.area() {
+                *last = union;
+                return;
+            }
+        }
+        self.damage.push(rect);
+        if self.damage.len() > MAX_DAMAGE {
+            let all = self.damage.drain(..).reduce(Rect::union);
+            self.damage.extend(all);
         }
     }
 }

@@ -7,8 +7,6 @@ use ironrdp_connector::{
 };
 use ironrdp_core::WriteBuf;
 use ironrdp_dvc::DrdynvcClient;
-use ironrdp_egfx::client::{GraphicsPipelineClient, GraphicsPipelineHandler};
-use ironrdp_egfx::decode::H264Decoder;
 use ironrdp_pdu::gcc::{ConnectionType, KeyboardType};
 use ironrdp_pdu::nego::NegoRequestData;
 use ironrdp_pdu::rdp::capability_sets::{MajorPlatformType, RailSupportLevel, client_codecs_capabilities};
@@ -21,10 +19,12 @@ use ra_channels::remdesk::RemdeskExpert;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
-use tracing::{debug, warn};
+use tracing::debug;
 
+use super::graphics::Graphics;
 use super::{MAX_SIDE, WireError};
 use crate::dial::ATTEMPT;
+use crate::pipeline::Inlet;
 use crate::plan::Plan;
 
 /// A connection whose channels are joined and whose desktop size is agreed.
@@ -130,12 +130,11 @@ fn configuration(plan: &Plan, client_name: &str) -> Config {
 }
 
 /// Goes through the connection sequence: Client Info, licence, capabilities, finalisation.
-pub(crate) async fn join(line: Secured, remdesk: RemdeskExpert) -> Result<Joined, WireError> {
+pub(crate) async fn join(line: Secured, remdesk: RemdeskExpert, graphics: Inlet) -> Result<Joined, WireError> {
     let Secured { mut framed, mut connector } = line;
     connector.attach_static_channel(remdesk);
     connector.attach_static_channel(EncomspExpert::new());
-    let graphics = GraphicsPipelineClient::new(Box::new(Quiet), h264_decoder());
-    connector.attach_static_channel(DrdynvcClient::new().with_dynamic_channel(graphics));
+    connector.attach_static_channel(DrdynvcClient::new().with_dynamic_channel(Graphics::new(graphics)));
 
     let outcome = timeout(ATTEMPT, sequence(&mut framed, &mut connector)).await.map_err(|_| WireError::TimeOut)??;
     let result = match outcome {
@@ -191,31 +190,6 @@ pub(crate) fn broken(error: ConnectorError) -> WireError {
 /// The name as an account name could be: no control characters, no more than the field of an old server takes.
 fn plain_name(name: &str) -> String {
     name.chars().filter(|character| !character.is_control()).take(MAX_NAME).collect()
-}
-
-#[cfg(feature = "h264")]
-fn h264_decoder() -> Option<Box<dyn H264Decoder>> {
-    match ironrdp_egfx::decode::OpenH264Decoder::new() {
-        Ok(decoder) => Some(Box::new(decoder)),
-        Err(error) => {
-            warn!(%error, "no H.264 here; the novice's computer will be told so");
-            None
-        }
-    }
-}
-
-#[cfg(not(feature = "h264"))]
-fn h264_decoder() -> Option<Box<dyn H264Decoder>> {
-    None
-}
-
-/// The pipeline's pixels are fetched from its compositor, so its callbacks have nothing to do.
-struct Quiet;
-
-impl GraphicsPipelineHandler for Quiet {
-    fn on_reset_graphics_rejected(&mut self, width: u32, height: u32) {
-        warn!(width, height, "the novice's computer announced an impossible size");
-    }
 }
 
 /// What stands for "no password here": the proof goes over `remdesk`. Source: [MS-RA] 2.2.7.2.

@@ -3,6 +3,7 @@
 mod connect;
 mod cursor;
 mod frame;
+mod graphics;
 mod send;
 mod session;
 

@@ -23,11 +23,13 @@ use tracing::{debug, info};
 
 use super::connect::{Joined, broken};
 use super::frame::Guard;
+use super::graphics::Graphics;
 use super::{MAX_SIDE, WireError, cursor, send};
-use crate::driver::Wishes;
+use crate::driver::{Sight, Wishes};
 use crate::event::{EndReason, Face, ViewerEvent};
 use crate::input::{Controls, Held, Order, typed};
-use crate::picture::{Picture, Rect};
+use crate::picture::Rect;
+use crate::stats::Codec;
 
 /// A joined connection, from the first word of the novice to the last.
 pub(crate) struct Session<'a> {
@@ -40,7 +42,7 @@ pub(crate) struct Session<'a> {
     held: Held,
     /// What is still to be typed of the text that the expert wished for.
     typing: VecDeque<InputEvent>,
-    picture: &'a Picture,
+    sight: Sight<'a>,
     face: &'a dyn Face,
     controls: &'a Controls,
     wishes: Wishes,
@@ -50,6 +52,8 @@ pub(crate) struct Session<'a> {
     viewing_since: Option<Instant>,
     authenticated: bool,
     proof_sent: bool,
+    /// The server has announced another size for its bitmaps.
+    resized: bool,
     painted: bool,
     first_frame: bool,
 }
@@ -63,7 +67,7 @@ enum Step {
 impl<'a> Session<'a> {
     pub(crate) fn new(
         joined: Joined,
-        picture: &'a Picture,
+        sight: Sight<'a>,
         face: &'a dyn Face,
         controls: &'a Controls,
         wishes: Wishes,
@@ -90,7 +94,7 @@ impl<'a> Session<'a> {
             expert: Expert::new(),
             held: Held::default(),
             typing: VecDeque::new(),
-            picture,
+            sight,
             face,
             controls,
             wishes,
@@ -99,6 +103,7 @@ impl<'a> Session<'a> {
             viewing_since: None,
             authenticated: false,
             proof_sent: false,
+            resized: false,
             painted: false,
             first_frame: false,
         }
@@ -116,6 +121,8 @@ impl<'a> Session<'a> {
         if let Err(error) = timeout(FAREWELL, self.take_leave()).await.unwrap_or(Err(WireError::TimeOut)) {
             debug!(%error, "the farewell was not heard");
         }
+        // The picture that is left behind is the last one that came.
+        let _in_time = timeout(FAREWELL, self.see_the_rest()).await;
         reason
     }
 
@@ -123,11 +130,14 @@ impl<'a> Session<'a> {
         let deadline = self.deadline;
         let time_up = self.time_up;
         tokio::select! {
-            frame = self.framed.read_pdu() => {
+            // Whoever sends more than is decoded waits; everything else goes on.
+            frame = self.framed.read_pdu(), if self.sight.decoding.has_room() => {
                 let (action, frame) = frame?;
+                self.sight.counters.received(frame.len());
                 self.guard.check(action, &frame, self.activation.io_channel_id())?;
                 self.take_in(action, &frame).await
             }
+            () = self.sight.decoding.news() => self.look().await,
             () = self.controls.woken() => self.carry_out().await,
             // A frame's worth at a time, so that an ESC in the middle of a long text is heard in the middle.
             () = ready(()), if !self.typing.is_empty() => {
@@ -149,10 +159,11 @@ impl<'a> Session<'a> {
     async fn take_in(&mut self, action: Action, frame: &[u8]) -> Result<Step, WireError> {
         let outputs = self.stage.process(&mut self.image, action, frame, self.framed.last_read_at())?;
         let mut end = None;
+        let length = frame.len();
         for output in outputs {
             match output {
                 ActiveStageOutput::ResponseFrame(frame) => self.write(&frame).await?,
-                ActiveStageOutput::GraphicsUpdate(_) => {}
+                ActiveStageOutput::GraphicsUpdate(_) => self.sight.counters.brought(Codec::Bitmaps, length),
                 ActiveStageOutput::DeactivateAll => self.reactivate().await?,
                 ActiveStageOutput::Terminate(reason) => {
                     info!(%reason, "the novice's computer ends the connection");
@@ -175,16 +186,51 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Moves what has changed into the picture that the face looks at.
+    /// What the decoding thread has to say.
+    async fn look(&mut self) -> Result<Step, WireError> {
+        let news = self.sight.decoding.take();
+        if news.painted {
+            self.painted = true;
+            self.note_first_frame();
+        }
+        if let Some(fault) = news.fault {
+            return Err(WireError::Protocol(fault));
+        }
+        if !news.answers.is_empty() {
+            let frames = Graphics::frames(&mut self.stage, news.answers)?;
+            self.write(&frames).await?;
+        }
+        Ok(Step::Go)
+    }
+
+    /// Waits until all that has come is decoded, or cannot be.
+    async fn see_the_rest(&mut self) {
+        loop {
+            let (idle, news) = (self.sight.decoding.is_idle(), self.sight.decoding.take());
+            if news.painted {
+                self.painted = true;
+                self.note_first_frame();
+            }
+            if idle {
+                return;
+            }
+            self.sight.decoding.news().await;
+        }
+    }
+
+    /// Moves what has changed into the picture that the face looks at: bitmaps of a server without the pipeline.
     fn paint(&mut self) -> Result<(), WireError> {
         let (width, height) = (self.image.width(), self.image.height());
         if width > MAX_SIDE || height > MAX_SIDE {
             return Err(WireError::protocol("a desktop of impossible size"));
         }
         let damage = self.stage.take_damage_regions();
-        let mut canvas = self.picture.lock();
-        let resized = canvas.size() != (width, height);
+        let resized = core::mem::take(&mut self.resized);
         if damage.is_empty() && !(resized && self.painted) {
+            return Ok(());
+        }
+        let mut canvas = self.sight.picture.lock();
+        if canvas.is_pipelined() {
             return Ok(());
         }
         canvas.resize(width, height);
@@ -199,6 +245,7 @@ impl<'a> Session<'a> {
             self.painted = true;
         }
         drop(canvas);
+        self.sight.counters.frame();
         self.face.picture_changed();
         self.note_first_frame();
         Ok(())
@@ -427,6 +474,7 @@ impl<'a> Session<'a> {
         }
         debug!(width = size.width, height = size.height, "the desktop has another size");
         self.image = DecodedImage::new(PixelFormat::BgrA32, size.width, size.height);
+        self.resized = true;
         let (io_channel, user_channel) = (sequence.io_channel_id(), sequence.user_channel_id());
         let accepted = self.stage.reactivate(
             io_channel,
