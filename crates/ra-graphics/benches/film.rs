@@ -1,6 +1,6 @@
 //! Film: CPU and bytes for a picture, and how like the original it arrives.
 //!
-//! `cargo bench -p ra-graphics --bench film` first prints a table (CPU time of this thread, which other programs disturb
+//! `cargo bench -p ra-graphics --bench film` first prints a table (CPU time, which other programs disturb
 //! less than wall time; the best of three times through the film), then lets criterion measure wall time. `-- --test` stops after
 //! three pictures of each.
 
@@ -30,10 +30,10 @@ const FILMS: [(Size, u64, i32, Option<usize>); 8] = [
     (Size::new(1920, 1080), 6, 3, None),
 ];
 
-/// Time that this thread has spent on a processor, in milliseconds.
+/// Time that this process has spent on processors, in milliseconds.
 fn cpu_time() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok()).unwrap_or_default() / 1e6
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
 }
 
 #[cfg(feature = "h264")]
@@ -53,7 +53,6 @@ fn table(pictures: &[Picture], budget: Option<usize>) -> String {
     use ironrdp_egfx::pdu::Avc420BitmapStream;
 
     let whole = pictures[0].size.rect();
-    // The clock of the thread is read before and after many pictures: the kernel brings it up to date only now and then.
     let mut encoding = f64::MAX;
     let mut streams: Vec<Vec<u8>> = vec![Vec::new(); pictures.len()];
     for _ in 0..PASSES {

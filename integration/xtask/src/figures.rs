@@ -30,8 +30,8 @@ pub(crate) fn run(options: &Options) -> Done {
     for which in if options.which.is_empty() { &both[..] } else { &options.which } {
         let figures = play(*which)?;
         let text = match which {
-            Which::Refusals => refusals(&figures, &circumstances()?)?,
-            Which::Crashes => crashes(&figures, &circumstances()?)?,
+            Which::Refusals => refusals(&figures, &circumstances("dev profile")?)?,
+            Which::Crashes => crashes(&figures, &circumstances("dev profile")?)?,
         };
         let file = format!("docs/generated/{}.md", which.name());
         fs::write(root().join(&file), text)?;
@@ -74,7 +74,7 @@ impl Which {
 }
 
 /// When, which source, on what.
-fn circumstances() -> Result<String, Trouble> {
+pub(crate) fn circumstances(profile: &str) -> Result<String, Trouble> {
     let said = |name: &str, words: &[&str]| Ok::<_, Trouble>(output_of(&mut program(name, words))?.trim().to_owned());
     let commit = said("git", &["rev-parse", "--short", "HEAD"])?;
     let changed =
@@ -83,7 +83,7 @@ fn circumstances() -> Result<String, Trouble> {
     let load = fs::read_to_string("/proc/loadavg")?;
     let load = load.split_whitespace().next().unwrap_or_default();
     Ok(format!(
-        "Measured on {}, commit {commit}{changed}, dev profile, {cores} cores; the load of the last minute was {load} at the end.",
+        "Measured on {}, commit {commit}{changed}, {profile}, {cores} cores; the load of the last minute was {load} at the end.",
         said("date", &["--utc", "+%-d %B %Y"])?
     ))
 }

@@ -9,6 +9,7 @@ mod figures;
 mod ground;
 mod install;
 mod mutants;
+mod picture;
 mod pure;
 mod tally;
 mod test;
@@ -37,6 +38,8 @@ enum Verb {
     Bench(bench::Options),
     /// Plays the storms of refusals and kills, and writes their figures to `docs/generated`
     Figures(figures::Options),
+    /// Plays the corpus of scenes and writes to `docs/generated` what each costs
+    Picture(picture::Options),
     /// Which behaviours of the seeds have a test, a page, or nothing yet
     Trace(trace::Options),
     /// Plants bugs and sees whether the tests notice (needs cargo-mutants)
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Verb::Test => test::run(),
         Verb::Bench(options) => bench::run(&options),
         Verb::Figures(options) => figures::run(&options),
+        Verb::Picture(options) => picture::run(&options),
         Verb::Trace(options) => trace::run(&options),
         Verb::Mutants(options) => mutants::run(&options),
         Verb::Fmt => checks::formatting(),

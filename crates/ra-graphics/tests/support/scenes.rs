@@ -60,6 +60,22 @@ impl Canvas {
         rows.flat_map(|row| row.chunks_exact(4).map(|p| [p[0], p[1], p[2]])).collect()
     }
 
+    /// The sum of the squares of all differences to `others`: blue, green and red of each pixel.
+    pub(crate) fn square_error(&self, others: &[[u8; 3]]) -> u64 {
+        let width = usize::from(self.size.width);
+        let mut square = 0;
+        for (row, others) in self.pixels.chunks(self.stride).zip(others.chunks_exact(width)) {
+            for (pixel, other) in row.as_chunks::<4>().0.iter().zip(others) {
+                if pixel[..3] != other[..] {
+                    for (a, b) in pixel.iter().zip(other) {
+                        square += u64::from(a.abs_diff(*b)).pow(2);
+                    }
+                }
+            }
+        }
+        square
+    }
+
     pub(crate) fn set(&mut self, x: u16, y: u16, colour: u32) {
         if x < self.size.width && y < self.size.height {
             let at = usize::from(y) * self.stride + usize::from(x) * 4;
@@ -119,6 +135,24 @@ impl Canvas {
             let source = at(from + y)..at(from + y) + usize::from(rect.width) * 4;
             self.pixels[at(to + y)..][..source.len()].copy_from_slice(&before[source]);
         }
+    }
+
+    /// Copies `from` of another picture to the place whose corner is (`x`, `y`), as far as both go.
+    pub(crate) fn copy(&mut self, other: &Self, from: Rect, x: u16, y: u16) {
+        let from = from.clipped(other.size);
+        let to = Rect::new(x, y, from.width, from.height).clipped(self.size);
+        for row in 0..usize::from(to.height) {
+            let source = (usize::from(from.y) + row) * other.stride + usize::from(from.x) * 4;
+            let target = (usize::from(to.y) + row) * self.stride + usize::from(to.x) * 4;
+            let length = usize::from(to.width) * 4;
+            self.pixels[target..target + length].copy_from_slice(&other.pixels[source..source + length]);
+        }
+    }
+
+    /// The bytes from the pixel (`x`, `y`) on, and the distance between rows.
+    pub(crate) fn bytes_from(&mut self, x: u16, y: u16) -> (&mut [u8], usize) {
+        let start = usize::from(y) * self.stride + usize::from(x) * 4;
+        (&mut self.pixels[start..], self.stride)
     }
 
     /// Copies what is in `rect` to the place that is `right` and `down` of it, as far as that is on the screen.

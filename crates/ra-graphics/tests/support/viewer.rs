@@ -45,6 +45,14 @@ impl Viewer {
         Self { client, size: Size::default(), screen: Vec::new() }
     }
 
+    /// One that decodes film where this build can.
+    pub(crate) fn of_films() -> Self {
+        #[cfg(feature = "h264")]
+        return Self::with_video();
+        #[cfg(not(feature = "h264"))]
+        Self::default()
+    }
+
     /// The message with which it opens the channel.
     pub(crate) fn advertise(&mut self) -> Vec<u8> {
         let messages = self.client.start(0).expect("a client starts");

@@ -1,0 +1,96 @@
+//! How many bytes each scene of the corpus may take: what it took when the figure was written down, and a fifth more.
+//!
+//! The scenes are made by code and the encoders are deterministic, so that a figure that grows is a change of ours. The
+//! figures are renewed with `cargo test -p ra-graphics --test corpus -- --nocapture`, which prints the table as it
+//! should be; a scene that became cheaper by a third fails too, since its old figure no longer guards anything.
+#![cfg(feature = "h264")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail there")]
+
+#[path = "support/corpus.rs"]
+mod corpus;
+#[path = "support/film.rs"]
+mod film;
+#[path = "support/font.rs"]
+mod font;
+#[path = "support/measure.rs"]
+mod measure;
+#[path = "support/scenes.rs"]
+mod scenes;
+#[path = "support/viewer.rs"]
+mod viewer;
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use measure::play;
+
+/// Bytes of a step, on average.
+const FIGURES: &[(&str, &str, usize)] = &[
+    ("first", "typing", 342),
+    ("first", "page", 994243),
+    ("first", "scroll", 23810),
+    ("first", "scroll sideways", 460410),
+    ("first", "drag over text", 214053),
+    ("first", "drag over a photograph", 235654),
+    ("first", "photograph", 1185758),
+    ("first", "film", 2771398),
+    ("first", "gradient", 217596),
+    ("first", "noise", 369654),
+    ("first", "dithering", 23569),
+    ("first", "terminal", 3371),
+    ("first", "spreadsheet", 691),
+    ("first", "menu", 21072),
+    ("second", "typing", 372),
+    ("second", "page", 805361),
+    ("second", "scroll", 62968),
+    ("second", "scroll sideways", 379087),
+    ("second", "drag over text", 196521),
+    ("second", "drag over a photograph", 246965),
+    ("second", "photograph", 1213171),
+    ("second", "film", 1232854),
+    ("second", "gradient", 222830),
+    ("second", "noise", 377865),
+    ("second", "dithering", 65284),
+    ("second", "terminal", 30371),
+    ("second", "spreadsheet", 1875),
+    ("second", "menu", 29495),
+];
+
+#[test]
+fn the_first_set_stays_within_its_bytes_and_ends_exact() {
+    check("first");
+}
+
+#[test]
+fn the_second_set_stays_within_its_bytes_and_ends_exact() {
+    check("second");
+}
+
+fn check(set: &str) {
+    let (mut table, mut wrong) = (String::new(), Vec::new());
+    for mut scene in corpus::scenes(Some(set)) {
+        let played = play(&mut scene, || Duration::ZERO);
+        let bytes = played.bytes / played.steps;
+        writeln!(table, "    ({:?}, {:?}, {bytes}),", scene.set, scene.name).unwrap();
+        let name = format!("{}, {}", scene.set, scene.name);
+        match FIGURES.iter().find(|(set, figure, _)| (*set, *figure) == (scene.set, scene.name)) {
+            None => wrong.push(format!("{name}: no figure")),
+            Some((.., figure)) if bytes > figure + figure / 5 => {
+                wrong.push(format!("{name}: {bytes} bytes a step where there were {figure}"));
+            }
+            Some((.., figure)) if bytes * 3 < figure * 2 => {
+                wrong.push(format!("{name}: {bytes} bytes a step, better than {figure}: write that down"));
+            }
+            Some(_) => {}
+        }
+        match played.exact {
+            Some(time) if time <= Duration::from_millis(300) => {}
+            other => wrong.push(format!("{name}: exact after {other:?}")),
+        }
+        if let Some(worst) = played.worst.filter(|worst| *worst < 30.0) {
+            wrong.push(format!("{name}: {worst:.1} dB while it moved"));
+        }
+    }
+    println!("{table}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
