@@ -53,13 +53,14 @@ fn main() {
         }
         let a_step = |time: Duration| time.as_secs_f64() * 1000.0 / best.steps as f64;
         println!(
-            "{{\"set\":\"{set}\",\"name\":\"{name}\",\"width\":{},\"height\":{},\"steps\":{},\"first\":{},\"bytes\":{},\
+            "{{\"set\":\"{set}\",\"name\":\"{name}\",\"width\":{},\"height\":{},\"steps\":{},\"first\":{},\"bytes\":{},\"usual\":{},\
              \"messages\":{:.2},\"encoding_ms\":{:.3},\"showing_ms\":{:.3},\"worst_db\":{},\"exact_ms\":{}}}",
             scene.size.width,
             scene.size.height,
             best.steps,
             best.first,
             best.bytes / best.steps,
+            best.usual,
             best.messages as f64 / best.steps as f64,
             a_step(best.encoding),
             a_step(best.showing),

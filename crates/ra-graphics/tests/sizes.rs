@@ -20,12 +20,14 @@ struct Pair {
     now: Duration,
 }
 
+const START: Duration = Duration::from_secs(9);
+
 impl Pair {
     /// A client that decodes film where this build can, so that nothing is kept from being used.
     fn open() -> Self {
         let (mut server, mut viewer) = (GfxServer::new(), Viewer::of_films());
-        let replies = server.receive(&viewer.advertise()).unwrap();
-        let mut pair = Self { server, viewer, now: Duration::from_secs(9) };
+        let replies = server.receive(&viewer.advertise(), START).unwrap();
+        let mut pair = Self { server, viewer, now: START };
         pair.deliver(replies);
         pair
     }
@@ -38,7 +40,7 @@ impl Pair {
     fn deliver(&mut self, payloads: Vec<Vec<u8>>) {
         for payload in payloads {
             for answer in self.viewer.show(&payload) {
-                self.server.receive(&answer).unwrap();
+                self.server.receive(&answer, self.now).unwrap();
             }
         }
     }

@@ -17,6 +17,8 @@ pub(crate) struct Played {
     pub(crate) first: usize,
     /// Bytes on the channel for all steps after it.
     pub(crate) bytes: usize,
+    /// Bytes of the step in the middle, when they are put in order: what comes once does not count.
+    pub(crate) usual: usize,
     /// Messages on the channel for all steps.
     pub(crate) messages: usize,
     /// Steps played.
@@ -44,13 +46,14 @@ pub(crate) fn play(scene: &mut Scene, clock: impl Fn() -> Duration) -> Played {
     // What is still on its way to being exact does not count as part of the steps.
     settle(&canvas, &mut server, &mut viewer, &mut now);
     let step = Duration::from_secs(1) / scene.rate;
+    let mut lengths = Vec::new();
     for number in 1..=scene.steps {
         now += step;
         let damage = scene.step(&mut canvas, number);
         let before = clock();
         let payloads = measured_step(&mut server, &canvas, damage, now);
         let between = clock();
-        played.bytes += payloads.iter().map(Vec::len).sum::<usize>();
+        lengths.push(payloads.iter().map(Vec::len).sum::<usize>());
         played.messages += payloads.len();
         show(payloads, &mut server, &mut viewer, now);
         played.encoding += between - before;
@@ -59,6 +62,9 @@ pub(crate) fn play(scene: &mut Scene, clock: impl Fn() -> Duration) -> Played {
             played.worst = Some(played.worst.map_or(likeness, |worst| worst.min(likeness)));
         }
     }
+    played.bytes = lengths.iter().sum();
+    lengths.sort_unstable();
+    played.usual = lengths[lengths.len() / 2];
     played.exact = settle(&canvas, &mut server, &mut viewer, &mut now);
     played
 }
