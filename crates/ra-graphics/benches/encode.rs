@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, criterion_group, criterion_main};
 use ironrdp_core::encode_vec;
 use ironrdp_egfx::pdu::{
-    CapabilitiesAdvertisePdu, CapabilitiesV8Flags, CapabilitySet, FrameAcknowledgePdu, GfxPdu, QueueDepth,
+    CapabilitiesAdvertisePdu, CapabilitiesV8Flags, CapabilitiesV107Flags, CapabilitySet, FrameAcknowledgePdu, GfxPdu,
+    QueueDepth,
 };
 use ra_graphics::bitmap::{BitmapClient, BitmapEncoder, ColorDepth};
 use ra_graphics::gfx::GfxServer;
@@ -79,6 +80,19 @@ fn scenes() -> Vec<Scene> {
             _ => canvas.horizontal_gradient(whole),
         }),
         Scene::new("noise", whole, 2, |canvas, n| (0..=n).for_each(|_| canvas.noise(whole))),
+        Scene::new("one colour", whole, 2, |canvas, n| canvas.fill(whole, 0x20_4060 + n as u32 * 0x0A_1400)),
+        Scene::new("scroll sideways", window, 6, |canvas, n| {
+            canvas.photograph(whole, 0.0);
+            canvas.text(window, 9);
+            let left = Rect { x: window.x + 60, width: window.width - 60, ..window };
+            canvas.shift(left, -(n as i32) * 9, 0);
+        }),
+        Scene::new("drag over text", whole, 6, |canvas, n| {
+            canvas.text(whole, 40);
+            let moved = Rect { x: window.x + n as u16 * 17, y: window.y + n as u16 * 11, ..window };
+            canvas.fill(moved, 0xC0_D0C0);
+            canvas.shift(Rect::new(200, 100, 700, 600), i32::from(moved.x) - 180, i32::from(moved.y) - 80);
+        }),
         Scene::new("no change", whole, 2, |canvas, _| canvas.text(whole, 3)),
     ]
 }
@@ -87,28 +101,28 @@ fn scenes() -> Vec<Scene> {
 struct Pipeline {
     server: GfxServer,
     frame: u32,
+    now: Duration,
 }
 
 impl Pipeline {
-    fn open() -> Self {
+    fn open(client: &CapabilitySet) -> Self {
         let mut server = GfxServer::new();
-        let sets = [CapabilitySet::V8 { flags: CapabilitiesV8Flags::SMALL_CACHE }];
+        let sets = [client.clone()];
         let advertise = GfxPdu::CapabilitiesAdvertise(CapabilitiesAdvertisePdu::from_typed(&sets));
         server.receive(&encode_vec(&advertise).expect("a message"), Duration::ZERO).expect("a version in common");
-        Self { server, frame: 0 }
+        Self { server, frame: 0, now: Duration::ZERO }
     }
 
     fn send(&mut self, picture: &Canvas, damage: Rect) -> usize {
-        let payloads = self.server.frame(&picture.view(), &[damage], Duration::ZERO).expect("open");
+        self.now += Duration::from_millis(33);
+        let payloads = self.server.frame(&picture.view(), &[damage], self.now).expect("open");
         self.frame += u32::from(!payloads.is_empty());
         let acknowledgement = GfxPdu::FrameAcknowledge(FrameAcknowledgePdu {
             queue_depth: QueueDepth::Unavailable,
             frame_id: self.frame,
             total_frames_decoded: self.frame,
         });
-        self.server
-            .receive(&encode_vec(&acknowledgement).expect("a message"), Duration::ZERO)
-            .expect("an acknowledgement");
+        self.server.receive(&encode_vec(&acknowledgement).expect("a message"), self.now).expect("an acknowledgement");
         black_box(&payloads).iter().map(Vec::len).sum()
     }
 }
@@ -135,8 +149,15 @@ fn report(name: &str, scene: &Scene, mut send: impl FnMut(&Canvas, Rect) -> usiz
 fn encode(criterion: &mut Criterion) {
     let long = !std::env::args().any(|argument| argument == "--test");
     let scenes = scenes();
+    // One client that has to be sent pixels, and one that decodes film.
+    let plain = CapabilitySet::V8 { flags: CapabilitiesV8Flags::SMALL_CACHE };
+    let video = CapabilitySet::V10_7 { flags: CapabilitiesV107Flags::SMALL_CACHE };
     for scene in &scenes {
-        let mut pipeline = Pipeline::open();
+        let mut pipeline = Pipeline::open(&video);
+        report("with film", scene, |picture, damage| pipeline.send(picture, damage), long);
+    }
+    for scene in &scenes {
+        let mut pipeline = Pipeline::open(&plain);
         report("pipeline", scene, |picture, damage| pipeline.send(picture, damage), long);
     }
     for (name, depth) in [("bitmaps 32", ColorDepth::Bpp32), ("bitmaps 16", ColorDepth::Bpp16)] {
@@ -149,7 +170,7 @@ fn encode(criterion: &mut Criterion) {
         }
     }
     for scene in &scenes {
-        let mut pipeline = Pipeline::open();
+        let mut pipeline = Pipeline::open(&plain);
         pipeline.send(scene.picture(0), SCREEN.rect());
         let mut number = 0;
         criterion.bench_function(scene.name, |bencher| {

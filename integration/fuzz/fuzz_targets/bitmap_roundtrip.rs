@@ -16,7 +16,8 @@ use script::Script;
 
 fuzz_target!(|data: &[u8]| {
     let mut script = Script(data);
-    let depth = [ColorDepth::Bpp15, ColorDepth::Bpp16, ColorDepth::Bpp24, ColorDepth::Bpp32][usize::from(script.byte() % 4)];
+    let depth =
+        [ColorDepth::Bpp15, ColorDepth::Bpp16, ColorDepth::Bpp24, ColorDepth::Bpp32][usize::from(script.byte() % 4)];
     let flags = script.byte();
     let frame_acknowledge = (flags & 2 != 0).then(|| u32::from(script.byte()));
     let client = BitmapClient { depth, skip_alpha: flags & 1 != 0, frame_acknowledge };
@@ -29,7 +30,10 @@ fuzz_target!(|data: &[u8]| {
             1 => encoder.acknowledge(u32::from(script.number())),
             2..4 => {
                 viewer.show(&encoder.frame(&canvas.view(), &std::mem::take(&mut damage)));
-                assert!(kept(depth, &viewer.colours()) == kept(depth, &canvas.colours()), "the client's picture differs");
+                assert!(
+                    kept(depth, &viewer.colours()) == kept(depth, &canvas.colours()),
+                    "the client's picture differs"
+                );
             }
             _ => script.change(&mut canvas, &mut damage),
         }
