@@ -109,7 +109,7 @@ fn instructions(figures: &[Value], example: &std::path::Path) -> Result<String, 
         output_of(&mut command)?;
         let summary = fs::read_to_string(&out)?;
         let total = summary.lines().find_map(|line| line.strip_prefix("totals: "));
-        let total = total.and_then(|total| total.trim().parse::<f64>().ok());
+        let total = total.and_then(|total| total.trim().parse::<f64>().ok()).filter(|total| *total > 0.0);
         let total = total.ok_or_else(|| Trouble::new("callgrind counted nothing"))?;
         let steps = figure["steps"].as_f64().unwrap_or(1.0);
         let _infallible = writeln!(text, "| {set} | {name} | {:.2} |", total / steps / 1e6);
