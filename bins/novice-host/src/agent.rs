@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::hosting::look;
 use crate::prompt;
 use crate::tell::{self, Teller};
-use crate::terminal::{Answer, Key, Screen, Terminal};
+use crate::terminal::{Answer, Before, Key, Screen, Terminal};
 
 /// Asks until it is told to stop, or until its session goes.
 pub(crate) fn run(options: &cli::Agent, teller: &Teller) -> Result<(), Failure> {
@@ -171,7 +171,8 @@ impl Face for TerminalFace {
             Answer::HungUp => {}
         };
         // A terminal that is gone says so by its own way.
-        if self.screen.ask(&prompt::in_words(&inquiry), Box::new(on_answer)).is_ok() {
+        // The host knows better whether anybody could type a moment ago; here it is always possible.
+        if self.screen.ask(&prompt::in_words(&inquiry), Before::LateKeys, Box::new(on_answer)).is_ok() {
             asked(&inquiry, &self.teller);
         }
     }

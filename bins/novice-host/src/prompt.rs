@@ -1,12 +1,12 @@
 //! The questions in words, and the terminal as a place to put them.
 
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use ra_novice::places::{Ballot, Inquiry, Kind, Place, Standing};
 use ra_novice::prompt::{Asker, Known, NoPlaceToAsk, Status};
 use ra_policy::Message;
 
-use crate::terminal::{Answer, Screen};
+use crate::terminal::{Answer, Before, Screen};
 use crate::words;
 
 /// Asks on the terminal of this process.
@@ -15,12 +15,24 @@ pub(crate) struct TerminalPlace {
     screen: Screen,
     /// What to say while nobody is there.
     waiting: String,
+    /// Until when an expert could type on this desktop, as far as anybody knows.
+    typing: Typing,
+}
+
+/// Whether keys of an expert may be on their way into this very terminal.
+#[derive(Debug, Clone, Copy)]
+enum Typing {
+    /// An expert controls this desktop.
+    Now,
+    /// The last one who did lost control then, or earlier.
+    Until(Instant),
 }
 
 impl TerminalPlace {
     /// `waiting` says, in one short sentence, what the program waits for.
     pub(crate) fn new(screen: Screen, waiting: impl Into<String>) -> Self {
-        Self { screen, waiting: waiting.into() }
+        // Who controlled before this program started is not known; some host before it may just have ended.
+        Self { screen, waiting: waiting.into(), typing: Typing::Until(Instant::now()) }
     }
 }
 
@@ -32,7 +44,7 @@ impl Place for TerminalPlace {
     fn ask(&mut self, inquiry: &Inquiry, ballot: Ballot) -> Result<(), NoPlaceToAsk> {
         // A hang-up is a no: with its terminal the host ends.
         let answer = move |answer| ballot.cast(answer == Answer::Yes);
-        self.screen.ask(&in_words(inquiry), Box::new(answer)).map_err(|_| NoPlaceToAsk)
+        self.screen.ask(&in_words(inquiry), self.typing.before(), Box::new(answer)).map_err(|_| NoPlaceToAsk)
     }
 
     fn withdraw(&mut self) {
@@ -40,7 +52,22 @@ impl Place for TerminalPlace {
     }
 
     fn show(&mut self, status: &Status) {
+        self.typing = match (status, self.typing) {
+            (Status::Controlling { .. }, _) => Typing::Now,
+            (Status::Waiting | Status::Viewing { .. }, Typing::Now) => Typing::Until(Instant::now()),
+            (Status::Waiting | Status::Viewing { .. }, until @ Typing::Until(_)) => until,
+        };
         self.screen.set_status(status_lines(status, &self.waiting));
+    }
+}
+
+impl Typing {
+    /// What has to be waited for before a question.
+    fn before(self) -> Before {
+        match self {
+            Self::Until(end) if end.elapsed() > HANDED_ON => Before::Nothing,
+            Self::Until(_) | Self::Now => Before::LateKeys,
+        }
     }
 }
 
@@ -124,6 +151,9 @@ fn who_wants_to_control(about: &Asker) -> String {
     )
 }
 
+/// Keys that an expert pressed have reached their window by then, many times over: a terminal hands them on within milliseconds.
+const HANDED_ON: Duration = Duration::from_secs(1);
+
 const SEE: &str = "Let them see your desktop?";
 const CONTROL: &str = "Let them?";
 /// On a terminal.
@@ -171,6 +201,14 @@ mod tests {
 
     fn asker() -> Asker {
         Asker { name: "Lee".to_owned(), known: Known::Claimed, peer: "[::ffff:192.0.2.9]:5000".parse().unwrap() }
+    }
+
+    #[test]
+    fn late_keys_are_waited_for_while_somebody_could_have_typed_and_a_second_longer() {
+        assert_eq!(Typing::Now.before(), Before::LateKeys);
+        assert_eq!(Typing::Until(Instant::now()).before(), Before::LateKeys);
+        let long_ago = Instant::now().checked_sub(2 * HANDED_ON).unwrap();
+        assert_eq!(Typing::Until(long_ago).before(), Before::Nothing);
     }
 
     #[test]

@@ -56,6 +56,15 @@ pub(crate) struct Look {
     pub(crate) colour: bool,
 }
 
+/// What may still arrive on the terminal and must not answer the question that comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// Only what is there already: it is discarded.
+    Nothing,
+    /// Keys of an expert who was in control a moment ago, too: they are waited for and discarded.
+    LateKeys,
+}
+
 /// What came of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -132,19 +141,21 @@ impl Drop for Terminal {
 }
 
 impl Screen {
-    /// Discards what was typed so far, writes the question and arms the reader, in this order. From when this returns
+    /// Discards what was typed before, writes the question and arms the reader, in this order. From when this returns
     /// the next whole line is the answer.
     ///
     /// # Errors
     /// The terminal is gone; then `on_answer` is dropped uncalled.
-    pub(crate) fn ask(&self, question: &str, on_answer: OnAnswer) -> io::Result<()> {
+    pub(crate) fn ask(&self, question: &str, before: Before, on_answer: OnAnswer) -> io::Result<()> {
         let shared = &self.0;
         let mut state = shared.lock();
         if state.gone {
             return Err(io::ErrorKind::NotConnected.into());
         }
         shared.rub_out(&mut state);
-        shared.drain_keys()?;
+        if before == Before::LateKeys {
+            shared.drain_keys()?;
+        }
         // From here on the kernel edits and echoes a line; switching discards whatever is there now.
         shared.listen_for_a_line()?;
         // The bell: the person may be looking at another window.

@@ -58,11 +58,15 @@ impl Seat {
     }
 
     fn asks(&self, question: &str) -> Receiver<Answer> {
+        self.asks_after(Before::LateKeys, question)
+    }
+
+    fn asks_after(&self, before: Before, question: &str) -> Receiver<Answer> {
         let (answered, answers) = channel();
         let on_answer = move |answer| {
             let _ = answered.send(answer);
         };
-        self.screen().ask(question, Box::new(on_answer)).unwrap();
+        self.screen().ask(question, before, Box::new(on_answer)).unwrap();
         answers
     }
 
@@ -102,17 +106,29 @@ fn a_whole_line_y_or_yes_is_yes_and_anything_else_is_no() {
 
 #[test]
 fn what_was_typed_before_the_question_answers_nothing() {
-    let mut seat = Seat::new(80);
-    seat.types("y\ny\nyes\ny");
-    let answers = seat.asks("May they? ");
-    seat.sees("May they? ");
-    // The rest of a half-typed line would turn this into another word, and an old line would have answered by now.
-    seat.types("no\n");
-    assert_eq!(answers.recv_timeout(DEADLINE), Ok(Answer::No));
-    let answers = seat.asks("Again? ");
-    seat.sees("Again? ");
-    seat.types("y\n");
-    assert_eq!(answers.recv_timeout(DEADLINE), Ok(Answer::Yes));
+    for before in [Before::Nothing, Before::LateKeys] {
+        let mut seat = Seat::new(80);
+        let typed = "y\ny\nyes\ny";
+        seat.screen().around(|| {
+            // The reader cannot take it, so that it lies on the terminal when the question comes.
+            let tty = File::open(&seat.path).unwrap();
+            seat.types(typed);
+            let deadline = Instant::now() + DEADLINE;
+            while rustix::io::ioctl_fionread(&tty).unwrap() < typed.len() as u64 {
+                assert!(Instant::now() < deadline);
+                std::thread::yield_now();
+            }
+        });
+        let answers = seat.asks_after(before, "May they? ");
+        seat.sees("May they? ");
+        // The rest of a half-typed line would turn this into another word, and an old line would have answered by now.
+        seat.types("no\n");
+        assert_eq!(answers.recv_timeout(DEADLINE), Ok(Answer::No));
+        let answers = seat.asks_after(before, "Again? ");
+        seat.sees("Again? ");
+        seat.types("y\n");
+        assert_eq!(answers.recv_timeout(DEADLINE), Ok(Answer::Yes));
+    }
 }
 
 #[test]
@@ -149,7 +165,7 @@ fn a_terminal_that_goes_away_says_so() {
     drop(person);
     assert_eq!(answers.recv_timeout(DEADLINE), Ok(Answer::HungUp));
     assert_eq!(keys.recv_timeout(DEADLINE), Ok(Key::HangUp));
-    assert!(screen.ask("Again? ", Box::new(|_| {})).is_err());
+    assert!(screen.ask("Again? ", Before::Nothing, Box::new(|_| {})).is_err());
     drop(terminal);
 }
 
