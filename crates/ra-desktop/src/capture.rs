@@ -33,6 +33,13 @@ pub trait Capture: Send {
     /// The picture as of the last read; black before the first.
     fn frame(&self) -> &Frame;
 
+    /// The name of the monitor that is shared, while it is not there: switched off, or unplugged.
+    ///
+    /// The frame is black then, never another monitor's picture, and goes on when that monitor is back.
+    fn missing_monitor(&self) -> Option<&str> {
+        None
+    }
+
     /// The pointer, if its shape or place changed since the last call; the first call tells all.
     ///
     /// # Errors
@@ -69,7 +76,7 @@ pub struct Damage {
 pub struct Cursor {
     /// The shape, if that is new.
     pub shape: Option<CursorShape>,
-    /// Its hot spot's place on the desktop, in pixels.
+    /// Its hot spot's place in the frame, in pixels; where it was seen last while it is elsewhere.
     pub position: (u16, u16),
 }
 

@@ -21,11 +21,11 @@
 //! The shortest real use:
 //!
 //! ```
-//! use ra_desktop::{Choice, open};
+//! use ra_desktop::{Choice, MonitorChoice, open};
 //! use ra_session::Seat;
 //!
 //! let (_seat, input_gate, _view_gate) = Seat::new();
-//! let mut desktop = open(Choice::Demo, input_gate)?;
+//! let mut desktop = open(Choice::Demo, &MonitorChoice::All, input_gate)?;
 //! let damage = desktop.capture.read()?;
 //! assert_eq!(damage.rects, [desktop.capture.size().rect()], "the first read is the whole picture");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -38,6 +38,7 @@ mod capture;
 mod damage;
 mod frame;
 mod input;
+mod monitor;
 #[cfg(test)]
 #[path = "../tests/support/novice.rs"]
 mod novice;
@@ -47,6 +48,7 @@ pub use backend::x11::X11Access;
 pub use capture::{CURSOR_LIMIT, Capture, CaptureError, Change, Cursor, CursorShape, Damage, Waker};
 pub use frame::{BYTES_PER_PIXEL, Frame, Rect, Size};
 pub use input::{InjectError, Injected, Injector};
+pub use monitor::{Monitor, MonitorChoice, NoMonitorName};
 pub use watch::{Cause, Revocation, Watcher};
 
 use backend::demo::DemoEsc;
@@ -86,16 +88,22 @@ pub struct Demo {
     pub word: String,
 }
 
-/// Opens a desktop whose injector obeys `gate`, and whose watcher shuts it.
+/// Opens a desktop, or one monitor of it, whose injector obeys `gate`, and whose watcher shuts it.
+///
+/// Everything about one monitor is relative to it, and nothing beside it is ever read or pointed at.
 ///
 /// # Errors
-/// Each is one sentence for the novice: no display, a Wayland session, a missing extension, unusual pixels.
-pub fn open(choice: Choice, gate: InputGate) -> Result<Desktop, OpenError> {
+/// Each is one sentence for the novice: no display, a Wayland session, a missing extension, unusual pixels,
+/// no such monitor.
+pub fn open(choice: Choice, monitor: &MonitorChoice, gate: InputGate) -> Result<Desktop, OpenError> {
     match choice {
-        Choice::Demo => backend::demo::open(gate),
+        Choice::Demo => {
+            monitor.find(&[backend::demo::monitor()])?;
+            backend::demo::open(gate)
+        }
         Choice::Auto | Choice::X11 => {
             backend::x11::refuse_wayland(std::env::var_os("WAYLAND_DISPLAY").as_deref())?;
-            backend::x11::open(None, gate)
+            backend::x11::open(None, monitor, gate)
         }
     }
 }
@@ -104,8 +112,8 @@ pub fn open(choice: Choice, gate: InputGate) -> Result<Desktop, OpenError> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_with(access: &X11Access, gate: InputGate) -> Result<Desktop, OpenError> {
-    backend::x11::open_with(access, gate)
+pub fn open_with(access: &X11Access, monitor: &MonitorChoice, gate: InputGate) -> Result<Desktop, OpenError> {
+    backend::x11::open_with(access, monitor, gate)
 }
 
 /// Why there is no desktop to share.
@@ -129,6 +137,14 @@ pub enum OpenError {
     /// The picture is not 24 bits of colour in 32.
     #[error("the X server's pixels are of an unusual kind ({0}); sharing needs 24 bits of colour in 32, little-endian")]
     Visual(String),
+    /// The chosen monitor is not there.
+    #[error("there is no monitor {wanted} here; there are: {there}")]
+    NoMonitor {
+        /// What was chosen.
+        wanted: MonitorChoice,
+        /// Those that are there, with their numbers.
+        there: String,
+    },
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(String),

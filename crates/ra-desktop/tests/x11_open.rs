@@ -7,12 +7,12 @@ use std::process::Command;
 use std::time::Instant;
 
 use ra_desktop::backend::x11;
-use ra_desktop::{Desktop, OpenError, Size};
+use ra_desktop::{Desktop, MonitorChoice, OpenError, Size};
 use support::novice::Novice;
 use support::{DEADLINE, Server};
 
 fn open(server: &Server) -> Result<Desktop, OpenError> {
-    x11::open(Some(&server.display), Novice::viewing().gate())
+    x11::open(Some(&server.display), &MonitorChoice::All, Novice::viewing().gate())
 }
 
 /// Refused, in one line.
@@ -44,7 +44,7 @@ fn unusual_pixels_are_refused() {
 #[test]
 fn a_display_that_is_not_there_is_an_error() {
     for name in [":65000", ":59000", ":", "", "nonsense", ":99999999"] {
-        let nobody = x11::open(Some(name), Novice::viewing().gate());
+        let nobody = x11::open(Some(name), &MonitorChoice::All, Novice::viewing().gate());
         assert!(matches!(nobody, Err(OpenError::Connect(_) | OpenError::NoDisplay)), "{name:?}");
     }
 }

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ra_desktop::{Capture, Desktop, Injected, Injector, Revocation, Waker};
+use ra_desktop::{Capture, Desktop, Injected, Injector, OpenError, Revocation, Waker};
 use ra_session::input::{InputEvent, Prefix};
 use x11rb::connection::{Connection as _, RequestConnection as _};
 use x11rb::protocol::xinput::{self, ConnectionExt as _, DeviceType};
@@ -103,7 +103,12 @@ impl Server {
     }
 
     pub(crate) fn open(&self, novice: &Novice) -> Desktop {
-        ra_desktop::backend::x11::open(Some(&self.display), novice.gate()).unwrap()
+        self.open_monitor("all", novice).unwrap()
+    }
+
+    /// Opens the desktop, or one monitor of it, as the command line names it.
+    pub(crate) fn open_monitor(&self, monitor: &str, novice: &Novice) -> Result<Desktop, OpenError> {
+        ra_desktop::backend::x11::open(Some(&self.display), &monitor.parse().unwrap(), novice.gate())
     }
 
     /// Runs a program on this display to its end.

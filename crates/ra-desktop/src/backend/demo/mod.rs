@@ -30,8 +30,14 @@ use crate::capture::{Capture, CaptureError, Change, Cursor, CursorShape, Damage,
 use crate::damage::Tiles;
 use crate::frame::{Frame, Rect, Size};
 use crate::input::{Act, Hands, InjectError, Injector};
+use crate::monitor::Monitor;
 use crate::watch::{Cause, HEARTBEAT, Pulse, Revocation, Watch, Watcher};
 use crate::{Demo, Desktop, OpenError};
+
+/// The one monitor of the demo desktop.
+pub(crate) fn monitor() -> Monitor {
+    Monitor { name: "demo".to_owned(), area: SIZE.rect(), primary: true }
+}
 
 /// Opens the demo desktop.
 ///

@@ -12,6 +12,7 @@ use x11rb::protocol::xproto::{ChangeWindowAttributesAux, ConnectionExt as _, Eve
 use x11rb::protocol::{ErrorKind, Event};
 use x11rb::rust_connection::RustConnection;
 
+use super::area::{Area, Chosen, rect};
 use super::shm::Segment;
 use super::wake::Wake;
 use super::{Link, gone};
@@ -27,6 +28,11 @@ pub(super) struct X11Capture {
     wake: Wake,
     damage: damage::Damage,
     region: u32,
+    chosen: Chosen,
+    /// Where the frame lies on the root window; `None` while the chosen monitor is not there.
+    area: Option<Rect>,
+    /// The same for the hands.
+    told_area: Area,
     segment: Option<Segment>,
     frame: Frame,
     tiles: Tiles,
@@ -43,7 +49,7 @@ pub(super) struct X11Capture {
 }
 
 impl X11Capture {
-    pub(super) fn new(link: Link) -> Result<Self, OpenError> {
+    pub(super) fn new(link: Link, chosen: Chosen, told_area: Area) -> Result<Self, OpenError> {
         let Link { connection, root, .. } = link;
         let failed = |error: ReplyError| OpenError::Connect(error.to_string());
         let setup = || -> Result<_, ReplyError> {
@@ -76,6 +82,9 @@ impl X11Capture {
             root,
             damage,
             region,
+            chosen,
+            area: None,
+            told_area,
             segment: None,
             frame: Frame::black(nothing),
             tiles: Tiles::new(nothing),
@@ -88,29 +97,40 @@ impl X11Capture {
             position: None,
         };
         capture.measure().map_err(failed)?;
-        Ok(capture)
+        match capture.missing_monitor() {
+            Some(name) => Err(OpenError::Connect(format!("the monitor {name} went away meanwhile"))),
+            None => Ok(capture),
+        }
     }
 
-    /// Asks for the size of the screen and makes everything that depends on it anew.
+    /// Asks where the picture lies and makes everything that depends on it anew.
     fn measure(&mut self) -> Result<(), ReplyError> {
-        let geometry = self.connection.get_geometry(self.root)?.reply()?;
-        let size = Size { width: geometry.width, height: geometry.height };
         self.resized = false;
-        if size == self.frame.size() {
+        let area = self.chosen.area(&self.connection, self.root)?;
+        let size = area.map_or(self.frame.size(), |area| Size { width: area.width, height: area.height });
+        if area == self.area && size == self.frame.size() {
+            return Ok(());
+        }
+        (self.area, self.whole) = (area, true);
+        self.told_area.set(area);
+        if area.is_some() && self.segment.is_some() && size == self.frame.size() {
+            // It has only moved.
             return Ok(());
         }
         if let Some(old) = self.segment.take() {
             old.detach(&self.connection);
+        }
+        self.frame = Frame::black(size);
+        self.tiles = Tiles::new(size);
+        if area.is_none() {
+            return Ok(());
         }
         if let Some((segment, frame)) = Segment::new(&self.connection, size) {
             self.segment = Some(segment);
             self.frame = frame;
         } else {
             tracing::warn!("no shared memory with the X server: reading the screen over the socket, slowly");
-            self.frame = Frame::black(size);
         }
-        self.tiles = Tiles::new(size);
-        self.whole = true;
         Ok(())
     }
 
@@ -118,15 +138,11 @@ impl X11Capture {
     fn collect(&mut self) -> Result<(), ReplyError> {
         self.connection.damage_subtract(self.damage, x11rb::NONE, self.region)?;
         let damaged = self.connection.xfixes_fetch_region(self.region)?.reply()?;
-        for rect in damaged.rectangles {
-            let start = |place: i16| u16::try_from(place).unwrap_or(0);
-            let cut = |place: i16, length: u16| length.saturating_sub(place.min(0).unsigned_abs());
-            self.tiles.mark(Rect {
-                x: start(rect.x),
-                y: start(rect.y),
-                width: cut(rect.x, rect.width),
-                height: cut(rect.y, rect.height),
-            });
+        let area = self.area.unwrap_or(Rect { x: 0, y: 0, width: 0, height: 0 });
+        for damaged in damaged.rectangles {
+            if let Some(part) = rect(damaged.x, damaged.y, damaged.width, damaged.height).intersection(area) {
+                self.tiles.mark(Rect { x: part.x - area.x, y: part.y - area.y, ..part });
+            }
         }
         if self.whole {
             self.tiles.mark(self.frame.size().rect());
@@ -134,23 +150,33 @@ impl X11Capture {
         Ok(())
     }
 
-    /// Reads the marked parts into the frame.
+    /// Reads the marked parts into the frame; without a monitor there is nothing to read, and black is told once.
     fn grab(&mut self) -> Result<Vec<Rect>, ReplyError> {
         let parts = self.tiles.take();
+        let Some(area) = self.area else {
+            self.whole = false;
+            return Ok(parts);
+        };
         if parts.is_empty() {
             return Ok(parts);
         }
         // A read that fails in the middle has to be done again in full.
         self.whole = true;
         if let Some(segment) = &self.segment {
-            segment.grab(&self.connection, (self.root, (0, 0)), &parts, &mut self.frame)?;
+            segment.grab(&self.connection, (self.root, (area.x, area.y)), &parts, &mut self.frame)?;
         } else {
             for part in &parts {
-                let (x, y) = (i16::try_from(part.x).unwrap_or(i16::MAX), i16::try_from(part.y).unwrap_or(i16::MAX));
+                let place = |start: u16, place: u16| i16::try_from(start.saturating_add(place)).unwrap_or(i16::MAX);
+                let (x, y) = (place(area.x, part.x), place(area.y, part.y));
                 let format = ImageFormat::Z_PIXMAP;
                 let cookie = self.connection.get_image(format, self.root, x, y, part.width, part.height, !0)?;
                 self.frame.put(*part, &cookie.reply()?.data);
             }
+        }
+        if self.chosen.name().is_some() && self.chosen.area(&self.connection, self.root)? != self.area {
+            // The monitor moved or went away, and these pixels may be another's: nobody sees them.
+            self.resized = true;
+            return Ok(Vec::new());
         }
         self.whole = false;
         Ok(parts)
@@ -217,10 +243,12 @@ impl Capture for X11Capture {
         self.picture_told = false;
         let before = self.frame.size();
         for _ in 0..ATTEMPTS {
-            if self.resized {
+            // A monitor that is awaited may come back without a word.
+            if self.resized || self.area.is_none() {
                 self.measure().map_err(gone)?;
             }
             match self.collect().and_then(|()| self.grab()) {
+                Ok(_) if self.resized => {}
                 Ok(rects) => return Ok(Damage { rects, resized: self.frame.size() != before }),
                 Err(ReplyError::ConnectionError(error)) => return Err(gone(error)),
                 Err(ReplyError::X11Error(error)) => {
@@ -241,6 +269,10 @@ impl Capture for X11Capture {
         &self.frame
     }
 
+    fn missing_monitor(&self) -> Option<&str> {
+        self.chosen.name().filter(|_| self.area.is_none())
+    }
+
     fn cursor(&mut self) -> Result<Option<Cursor>, CaptureError> {
         self.cursor_told = false;
         let (shape, position) = if self.shape_stale {
@@ -258,14 +290,22 @@ impl Capture for X11Capture {
             let pointer = self.connection.query_pointer(self.root).map_err(gone)?.reply().map_err(gone)?;
             (None, (pointer.root_x, pointer.root_y))
         };
-        let position = (u16::try_from(position.0).unwrap_or(0), u16::try_from(position.1).unwrap_or(0));
-        let moved = self.position.replace(position) != Some(position);
-        Ok((moved || shape.is_some()).then_some(Cursor { shape, position }))
+        let before = self.position;
+        // Outside of what is shared it is nobody's business; it stays where it was seen last.
+        let position = self.area.and_then(|area| place_in(area, position)).or(before).unwrap_or_default();
+        self.position = Some(position);
+        Ok((before != Some(position) || shape.is_some()).then_some(Cursor { shape, position }))
     }
 
     fn waker(&self) -> Waker {
         self.wake.waker()
     }
+}
+
+/// A place on the root window as a place in `area`; `None` outside.
+fn place_in(area: Rect, (x, y): (i16, i16)) -> Option<(u16, u16)> {
+    let (x, y) = (u16::try_from(x).ok()?.checked_sub(area.x)?, u16::try_from(y).ok()?.checked_sub(area.y)?);
+    (x < area.width && y < area.height).then_some((x, y))
 }
 
 /// The pointer's picture with straight alpha, at most [`CURSOR_LIMIT`] pixels a side around its hot spot.

@@ -15,6 +15,7 @@ use x11rb::protocol::xproto::{
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::{ReplyError, RustConnection};
 
+use super::area::Area;
 use super::keymap::{Keymap, symbols};
 use super::ledger::Ledger;
 use super::scancode::{PAUSE_SECOND, keycode};
@@ -27,6 +28,7 @@ pub(super) struct X11Hands {
     connection: RustConnection,
     root: Window,
     ledger: Ledger,
+    area: Area,
     keymap: Keymap,
     /// The layout has changed since it was read.
     stale: bool,
@@ -51,7 +53,7 @@ struct Slot {
 }
 
 impl X11Hands {
-    pub(super) fn new(link: Link, ledger: Ledger) -> Result<Self, OpenError> {
+    pub(super) fn new(link: Link, ledger: Ledger, area: Area) -> Result<Self, OpenError> {
         let Link { connection, root, .. } = link;
         let setup = || -> Result<Keymap, ReplyError> {
             connection.xkb_use_extension(1, 0)?.reply()?;
@@ -71,6 +73,7 @@ impl X11Hands {
             connection,
             root,
             ledger,
+            area,
             keymap,
             stale: false,
             pool: Vec::new(),
@@ -204,9 +207,10 @@ impl X11Hands {
         Ok(())
     }
 
-    fn point(&self, x: u16, y: u16) -> Result<(), ConnectionError> {
-        let place = |place: u16| i16::try_from(place).unwrap_or(i16::MAX);
-        self.fake(MOTION_NOTIFY_EVENT, ABSOLUTE, place(x), place(y))
+    /// Points at a place in the picture; false when there is no picture to point at.
+    fn point(&self, x: u16, y: u16) -> Result<bool, ConnectionError> {
+        let Some((x, y)) = self.area.on_root(x, y) else { return Ok(false) };
+        self.fake(MOTION_NOTIFY_EVENT, ABSOLUTE, x, y).map(|()| true)
     }
 
     fn fake(&self, kind: u8, detail: u8, x: i16, y: i16) -> Result<(), ConnectionError> {
@@ -219,11 +223,11 @@ impl X11Hands {
             InputEvent::Key { code, prefix, pressed } => self.key(prefix, code, pressed),
             // Typed by a tap when it went down; there is nothing to lift.
             InputEvent::Unicode { .. } => Ok(()),
-            InputEvent::PointerMove { x, y } => self.point(x, y),
+            InputEvent::PointerMove { x, y } => self.point(x, y).map(drop),
             InputEvent::PointerMoveBy { dx, dy } => self.fake(MOTION_NOTIFY_EVENT, RELATIVE, dx, dy),
             InputEvent::Button { button, pressed, x, y } => {
-                self.point(x, y)?;
-                self.button(button_number(button), pressed)
+                // What cannot be seen is not clicked on; what is held can always be let go.
+                if self.point(x, y)? || !pressed { self.button(button_number(button), pressed) } else { Ok(()) }
             }
             InputEvent::Wheel { axis, units } => self.wheel(axis, units),
             InputEvent::Locks { num, caps, .. } => self.locks(num, caps),

@@ -3,6 +3,7 @@
 //! A connection each, because a capture that waits for a slow server must never delay the ESC.
 
 mod access;
+mod area;
 mod capture;
 mod esc;
 mod hands;
@@ -26,43 +27,54 @@ use x11rb::protocol::xproto::{ImageOrder, Screen, VisualClass, Visualtype, Windo
 use x11rb::rust_connection::{ReplyError, RustConnection};
 
 pub use self::access::{ANSWERS_WITHIN, X11Access};
+use self::area::{Area, Chosen};
 use self::capture::X11Capture;
 use self::esc::X11Watcher;
 use self::hands::X11Hands;
 use self::ledger::Ledger;
 use crate::capture::CaptureError;
 use crate::input::Injector;
+use crate::monitor::MonitorChoice;
 use crate::watch::Pulse;
 use crate::{Desktop, OpenError};
 
 /// Opens the X11 desktop that `display` names, or the variable `DISPLAY`.
 ///
 /// # Errors
-/// One sentence each: no display, Xwayland, a missing extension, unusual pixels, somebody else's desktop.
-pub fn open(display: Option<&str>, gate: InputGate) -> Result<Desktop, OpenError> {
+/// One sentence each: no display, Xwayland, a missing extension, unusual pixels, somebody else's desktop, no such monitor.
+pub fn open(display: Option<&str>, monitor: &MonitorChoice, gate: InputGate) -> Result<Desktop, OpenError> {
     let named = display.map(str::to_owned).or_else(|| std::env::var("DISPLAY").ok()).filter(|name| !name.is_empty());
     let name = named.ok_or(OpenError::NoDisplay)?;
-    assemble(&name, || Link::new(&name), gate)
+    assemble(&name, || Link::new(&name), monitor, gate)
 }
 
 /// Opens the X11 desktop that somebody else has the key to, such as an agent in that session.
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_with(access: &X11Access, gate: InputGate) -> Result<Desktop, OpenError> {
-    assemble(&access.display(), || access.connect().and_then(|(connection, screen)| Link::on(connection, screen)), gate)
+pub fn open_with(access: &X11Access, monitor: &MonitorChoice, gate: InputGate) -> Result<Desktop, OpenError> {
+    let link = || access.connect().and_then(|(connection, screen)| Link::on(connection, screen));
+    assemble(&access.display(), link, monitor, gate)
 }
 
-fn assemble(name: &str, link: impl Fn() -> Result<Link, OpenError>, gate: InputGate) -> Result<Desktop, OpenError> {
+fn assemble(
+    name: &str,
+    link: impl Fn() -> Result<Link, OpenError>,
+    monitor: &MonitorChoice,
+    gate: InputGate,
+) -> Result<Desktop, OpenError> {
     let first = link()?;
     first.check()?;
+    let chosen = Chosen::look_up(monitor, &first.connection, first.root)?;
+    let area = Area::default();
     let pulse = Pulse::new();
     let ledger = Ledger::default();
     let watcher = X11Watcher::new(link()?, gate.clone(), pulse.clone(), ledger.clone())?;
-    let hands = X11Hands::new(link()?, ledger)?;
+    let hands = X11Hands::new(link()?, ledger, area.clone())?;
+    let monitor = chosen.name().map(|monitor| format!(", monitor {monitor}")).unwrap_or_default();
     Ok(Desktop {
-        name: format!("X11 desktop {name}"),
-        capture: Box::new(X11Capture::new(first)?),
+        name: format!("X11 desktop {name}{monitor}"),
+        capture: Box::new(X11Capture::new(first, chosen, area)?),
         injector: Injector::new(gate, pulse, Box::new(hands)),
         watcher: Box::new(watcher),
         demo: None,
