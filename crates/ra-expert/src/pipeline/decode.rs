@@ -96,9 +96,14 @@ impl Decoders {
         self.progressive.end_frame();
     }
 
-    /// A surface is gone, or is another one from here on.
-    pub(super) fn forget(&mut self, surface: u16) {
+    /// A surface is gone.
+    pub(super) fn delete(&mut self, surface: u16) {
         self.progressive.delete_surface(surface);
+        self.renew(surface);
+    }
+
+    /// A surface is made, perhaps in place of another one. How its tiles are to be read is not said again.
+    pub(super) fn renew(&mut self, surface: u16) {
         self.films.remove(&surface);
         self.halves.remove(&surface);
     }

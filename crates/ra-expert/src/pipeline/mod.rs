@@ -45,6 +45,8 @@ pub struct Pipeline {
     known: BTreeMap<u16, Known>,
     /// Pixels of each tile in the cache, likewise.
     tiles: BTreeMap<u16, usize>,
+    /// Bytes of tiles that are refined, of each surface that ever had some: they survive everything but its deletion.
+    refined: BTreeMap<u16, usize>,
     frame: Frame,
     surfaces: Surfaces,
     /// Frames seen, as the acknowledgements count them.
@@ -56,8 +58,7 @@ pub struct Pipeline {
 #[derive(Clone, Copy, Debug)]
 struct Known {
     size: (u16, u16),
-    /// Bytes that decoders remember of it, for tiles that are refined and for pictures of two halves.
-    tiles: usize,
+    /// Bytes of its picture of two halves, if it has one.
     halves: usize,
 }
 
@@ -102,6 +103,7 @@ impl Pipeline {
             decoders: Decoders::default(),
             known: BTreeMap::new(),
             tiles: BTreeMap::new(),
+            refined: BTreeMap::new(),
             frame: Frame::default(),
             surfaces: Surfaces::default(),
             frames: 0,
@@ -160,8 +162,9 @@ impl Pipeline {
             GfxPdu::ResetGraphics(ResetGraphicsPdu { width, height, .. }) => self.reset(width, height)?,
             GfxPdu::CreateSurface(create) => self.create(create.surface_id, (create.width, create.height))?,
             GfxPdu::DeleteSurface(delete) => {
-                self.decoders.forget(delete.surface_id);
+                self.decoders.delete(delete.surface_id);
                 self.known.remove(&delete.surface_id);
+                self.refined.remove(&delete.surface_id);
                 self.frame.add(Step::Delete { surface: delete.surface_id }, 1, 0)?;
             }
             GfxPdu::MapSurfaceToOutput(map) => {
@@ -234,13 +237,13 @@ impl Pipeline {
     }
 
     fn create(&mut self, surface: u16, size: (u16, u16)) -> Result<(), PipelineError> {
-        self.decoders.forget(surface);
+        self.decoders.renew(surface);
         self.known.remove(&surface);
         if size.0 == 0 || size.1 == 0 {
             warn!(surface, "a surface without size");
             return self.frame.add(Step::Delete { surface }, 1, 0);
         }
-        let known = Known { size, tiles: 0, halves: 0 };
+        let known = Known { size, halves: 0 };
         self.has_room_for(known.bytes())?;
         self.known.insert(surface, known);
         trace!(surface, width = size.0, height = size.1, "surface");
@@ -278,7 +281,12 @@ impl Pipeline {
             Codec1Type::Avc420 | Codec1Type::Avc444 | Codec1Type::Avc444v2 => Codec::H264,
         };
         self.counters.brought(name, bytes);
-        self.remember(surface, Decoders::memory_of(codec, size), |known| &mut known.halves)?;
+        if let bytes @ 1.. = Decoders::memory_of(codec, size)
+            && self.known.get(&surface).is_some_and(|known| known.halves == 0)
+        {
+            self.has_room_for(bytes)?;
+            self.known.entry(surface).and_modify(|known| known.halves = bytes);
+        }
         let decoded = self.decoders.decode(codec, Target { surface, size }, at, &bitmap_data, &mut self.frame);
         self.judge(decoded, name)
     }
@@ -287,7 +295,11 @@ impl Pipeline {
         let surface = tiles.surface_id;
         let size = self.known.get(&surface).ok_or(PipelineError::Nonsense("a bitmap for no surface"))?.size;
         self.counters.brought(Codec::RemoteFx, bytes);
-        self.remember(surface, Decoders::memory_of_tiles(size), |known| &mut known.tiles)?;
+        let (bytes, before) = (Decoders::memory_of_tiles(size), self.refined.get(&surface).copied().unwrap_or(0));
+        if bytes > before {
+            self.has_room_for(bytes - before)?;
+            self.refined.insert(surface, bytes);
+        }
         let decoded = self.decoders.progressive(Target { surface, size }, &tiles.bitmap_data, &mut self.frame);
         self.judge(decoded, Codec::RemoteFx)
     }
@@ -330,24 +342,8 @@ impl Pipeline {
         painted
     }
 
-    /// Notes that a decoder remembers so much of a surface from here on, if there is room for it.
-    fn remember(
-        &mut self,
-        surface: u16,
-        bytes: usize,
-        of: impl Fn(&mut Known) -> &mut usize,
-    ) -> Result<(), PipelineError> {
-        let Some(mut known) = self.known.get(&surface).copied() else { return Ok(()) };
-        if bytes > *of(&mut known) {
-            self.has_room_for(bytes)?;
-            *of(&mut known) = bytes;
-            self.known.insert(surface, known);
-        }
-        Ok(())
-    }
-
     fn has_room_for(&self, bytes: usize) -> Result<(), PipelineError> {
-        let held: usize = self.known.values().map(Known::bytes).sum();
+        let held = self.known.values().map(Known::bytes).sum::<usize>() + self.refined.values().sum::<usize>();
         if held.saturating_add(bytes) > MAX_HELD {
             return Err(PipelineError::Excess("more surfaces than there is memory for"));
         }
@@ -368,7 +364,7 @@ impl core::fmt::Debug for Pipeline {
 
 impl Known {
     fn bytes(&self) -> usize {
-        usize::from(self.size.0) * usize::from(self.size.1) * 4 + self.tiles + self.halves
+        usize::from(self.size.0) * usize::from(self.size.1) * 4 + self.halves
     }
 }
 
