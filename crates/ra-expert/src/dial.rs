@@ -27,6 +27,8 @@ use crate::rdp::{Introduction, Secured};
 pub(crate) struct Line {
     pub(crate) endpoint: Endpoint,
     pub(crate) secured: Secured,
+    /// How long its TCP handshake took, which is one round trip.
+    pub(crate) round_trip: Duration,
 }
 
 /// How the endpoints are tried.
@@ -186,7 +188,7 @@ enum Attempt {
 }
 
 async fn shake_hands(endpoint: Endpoint, caller: Caller, introduction: Introduction) -> Result<Shown, Attempt> {
-    let stream = connect(&endpoint).await?;
+    let (stream, round_trip) = connect(&endpoint).await?;
     stream.set_nodelay(true)?;
     let peer = stream.peer_addr()?;
     let (stream, agreed) = introduction.negotiate(stream).await.map_err(Attempt::Negotiation)?;
@@ -201,7 +203,7 @@ async fn shake_hands(endpoint: Endpoint, caller: Caller, introduction: Introduct
     match (stream, seen) {
         (_, Some(seen)) if seen.judgement == Judgement::Wrong => Err(Attempt::WrongKey),
         (Ok(stream), Some(seen)) => {
-            let line = Line { endpoint, secured: agreed.secured(stream) };
+            let line = Line { endpoint, secured: agreed.secured(stream), round_trip };
             Ok(Shown { line, judgement: seen.judgement, fingerprint: seen.fingerprint, key: seen.key })
         }
         // It shows a certificate, and cannot sign with the key in it.
@@ -235,8 +237,9 @@ fn tls_config(
     Ok(config)
 }
 
-/// Opens the TCP connection; a name that has several addresses is tried at each of them in turn.
-async fn connect(endpoint: &Endpoint) -> io::Result<TcpStream> {
+/// Opens the TCP connection, and tells how long the address that answered took to; a name that has several addresses is
+/// tried at each of them in turn.
+async fn connect(endpoint: &Endpoint) -> io::Result<(TcpStream, Duration)> {
     let port = endpoint.port;
     let addresses: Vec<SocketAddr> = match &endpoint.host {
         Host::Ipv4(address) => vec![SocketAddr::new(IpAddr::V4(*address), port)],
@@ -246,8 +249,9 @@ async fn connect(endpoint: &Endpoint) -> io::Result<TcpStream> {
     };
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
+        let begun = Instant::now();
         match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => return Ok((stream, begun.elapsed())),
             Err(error) => last = error,
         }
     }

@@ -113,6 +113,7 @@ impl Viewer {
             // Whoever wants to be known by an account keeps the key to themselves.
             let caller = Caller { pin, identity: options.identity.filter(|_| login.is_none()) };
             let line = dial(&plan.endpoints, &caller, pace, &introduction, &face).await?;
+            counters.round_trip(line.round_trip);
             join(line.secured, remdesk, inlet).await.map_err(|error| {
                 info!(%error, "the connection was not completed");
                 match error {

@@ -212,9 +212,10 @@ impl Decoders {
     /// Source: [MS-RDPEGFX] 2.2.4.4; the regions say which parts of the picture have changed, each at its own place.
     fn film(&mut self, target: Target, at: Area, data: &[u8], frame: &mut Frame) -> Result<(), Failure> {
         let stream = Avc420BitmapStream::decode(&mut ReadCursor::new(data)).map_err(undecodable)?;
+        let room = self.room_for_film(target.surface);
         let film = stream_of(&mut self.films, target.surface)?;
         let colours = &mut self.colours;
-        let painted = film.decode(stream.data, |picture| {
+        let painted = film.decode(stream.data, room, |picture| {
             if picture.size.0 < at.width() || picture.size.1 < at.height() {
                 return Err(undecodable("a picture that is smaller than its place"));
             }
@@ -237,6 +238,12 @@ impl Decoders {
         painted.map_err(undecodable)?
     }
 
+    /// Bytes of pictures that a surface's stream may hold beside those of the others.
+    fn room_for_film(&self, surface: u16) -> usize {
+        let others = self.films.iter().filter(|(id, _)| **id != surface).map(|(_, film)| film.memory()).sum();
+        MAX_FILM_MEMORY.saturating_sub(others)
+    }
+
     /// Source: [MS-RDPEGFX] 2.2.4.5 and 2.2.4.6; two pictures, one after the other in one stream, hold the samples of one.
     fn two_films(
         &mut self,
@@ -251,9 +258,12 @@ impl Decoders {
             Encoding::CHROMA => (None, Some(&stream.stream1)),
             _ => (Some(&stream.stream1), stream.stream2.as_ref()),
         };
+        let room = self.room_for_film(target.surface);
         let film = stream_of(&mut self.films, target.surface)?;
         let mut view = |part: Option<&Avc420BitmapStream<'_>>| {
-            part.map(|part| film.decode(part.data, owned).and_then(|picture| picture)).transpose().map_err(undecodable)
+            part.map(|part| film.decode(part.data, room, owned).and_then(|picture| picture))
+                .transpose()
+                .map_err(undecodable)
         };
         let (main_view, auxiliary_view) = (view(main)?, view(auxiliary)?);
         let (width, height) = target.size;
@@ -336,6 +346,8 @@ fn owned(picture: &super::yuv::Yuv<'_>) -> Result<Yuv420Frame, super::h264::Brok
 /// Films at a time, each with a decoder of its own and its reference pictures. A desktop shows one, seldom two; servers
 /// that send whole screens as films need one for each screen.
 const MAX_FILMS: usize = 8;
+/// Bytes of the pictures that all films refer to: an 8K film with five references.
+const MAX_FILM_MEMORY: usize = 7 * 7680 * 4320 * 3 / 2;
 /// Tiles times rectangles of one RemoteFX message.
 const MAX_CLIPPING: usize = 1 << 20;
 /// Bytes that are remembered of a tile that is refined later: coefficients, signs, a reference and the pixels made of them.

@@ -21,24 +21,32 @@ mod available {
     use openh264::decoder::{Decoder, DecoderConfig};
     use openh264::formats::YUVSource as _;
 
+    use super::super::sps;
     use super::{Broken, Yuv};
 
     /// The decoder of one stream.
     pub(in super::super) struct H264 {
         decoder: Decoder,
         bytes: Vec<u8>,
+        memory: usize,
     }
 
     impl H264 {
         pub(in super::super) fn new() -> Result<Self, Broken> {
             let decoder = Decoder::with_api_config(openh264::OpenH264API::from_source(), DecoderConfig::new());
-            Ok(Self { decoder: decoder.map_err(|error| Broken(error.to_string()))?, bytes: Vec::new() })
+            Ok(Self { decoder: decoder.map_err(|error| Broken(error.to_string()))?, bytes: Vec::new(), memory: 0 })
         }
 
-        /// Decodes the units of one picture and shows it, as long as the next one has not taken its place.
+        /// Bytes of pictures that it holds, as far as its stream has said.
+        pub(in super::super) fn memory(&self) -> usize {
+            self.memory
+        }
+
+        /// Decodes the units of one picture, if it and its references fit into `room` bytes, and shows it, as long as the next one has not taken its place.
         pub(in super::super) fn decode<R>(
             &mut self,
             data: &[u8],
+            room: usize,
             show: impl FnOnce(&Yuv<'_>) -> R,
         ) -> Result<R, Broken> {
             // The specification wants start codes; some servers send lengths.
@@ -48,6 +56,13 @@ mod available {
             } else {
                 data
             };
+            // A set that cannot be read here is none for the decoder either, or one that it knows.
+            if let Some(memory) = sps::memory(data) {
+                if memory > room {
+                    return Err(Broken(format!("pictures of {memory} bytes")));
+                }
+                self.memory = memory;
+            }
             let picture = self.decoder.decode(data).map_err(|error| Broken(error.to_string()))?;
             let picture = picture.ok_or_else(|| Broken("no picture in a message".to_owned()))?;
             let ((width, height), (y, u, v)) = (picture.dimensions(), picture.strides());
@@ -75,7 +90,16 @@ mod absent {
             Err(Broken("not built in".to_owned()))
         }
 
-        pub(in super::super) fn decode<R>(&mut self, _: &[u8], _: impl FnOnce(&Yuv<'_>) -> R) -> Result<R, Broken> {
+        pub(in super::super) fn memory(&self) -> usize {
+            match self.0 {}
+        }
+
+        pub(in super::super) fn decode<R>(
+            &mut self,
+            _: &[u8],
+            _: usize,
+            _: impl FnOnce(&Yuv<'_>) -> R,
+        ) -> Result<R, Broken> {
             match self.0 {}
         }
     }

@@ -10,6 +10,8 @@ mod area;
 mod decode;
 mod frame;
 mod h264;
+#[cfg(feature = "h264")]
+mod sps;
 mod surfaces;
 mod thread;
 mod yuv;
@@ -112,20 +114,19 @@ impl Pipeline {
     }
 
     /// The message with which the client opens the channel: every version that it knows, newest first.
-    ///
-    /// # Panics
-    /// Never: the message has a fixed form.
     #[must_use]
     pub fn advertisement() -> Vec<u8> {
         let sets = capabilities(h264::AVAILABLE);
         let message = GfxPdu::CapabilitiesAdvertise(CapabilitiesAdvertisePdu::from_typed(&sets));
+        // A message of this form can always be written.
         encode_vec(&message).unwrap_or_default()
     }
 
     /// Takes one whole message of the channel.
     ///
     /// # Errors
-    /// The channel is of no use afterwards. The picture remains what it was at the end of the last frame.
+    /// When it cannot be read, makes no sense, or wants too much. The channel is of no use afterwards; the picture remains
+    /// what it was at the end of the last frame.
     pub fn receive(&mut self, message: &[u8]) -> Result<Outcome, PipelineError> {
         let mut unpacked = core::mem::take(&mut self.unpacked);
         unpacked.clear();
@@ -402,7 +403,8 @@ fn capabilities(h264: bool) -> Vec<CapabilitySet> {
     sets
 }
 
-/// Bytes of all surfaces and of what decoders remember of them: the largest desktop, 8192 x 8192, and half as much again.
+/// Bytes of all surfaces and of what is remembered of their tiles: the largest desktop, 8192 x 8192, and half as much again.
+/// Films and the cache have limits of their own.
 const MAX_HELD: usize = 384 << 20;
 /// Frames in one message: each is answered, and an empty one takes 12 bytes.
 const MAX_FRAMES: usize = 1024;

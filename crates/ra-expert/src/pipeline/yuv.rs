@@ -59,9 +59,9 @@ impl Colours {
         self.blue.clear();
         for (&u, &v) in u.iter().zip(v) {
             let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
-            self.red.extend([(403 * v >> 2) as i16; 2]);
-            self.green.extend([(-48 * u - 120 * v >> 2) as i16; 2]);
-            self.blue.extend([(475 * u >> 2) as i16; 2]);
+            self.red.extend([((403 * v) >> 2) as i16; 2]);
+            self.green.extend([((-48 * u - 120 * v) >> 2) as i16; 2]);
+            self.blue.extend([((475 * u) >> 2) as i16; 2]);
         }
     }
 }

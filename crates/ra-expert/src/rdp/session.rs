@@ -8,6 +8,7 @@ use ironrdp_connector::connection_activation::{ConnectionActivationFactory, Conn
 use ironrdp_core::WriteBuf;
 use ironrdp_graphics::image_processing::PixelFormat;
 use ironrdp_pdu::Action;
+use ironrdp_pdu::rdp::autodetect::AutoDetectRequest;
 use ironrdp_session::image::DecodedImage;
 use ironrdp_session::{ActiveStage, ActiveStageBuilder, ActiveStageOutput};
 use ironrdp_svc::{SvcClientProcessor, SvcMessage, SvcProcessorMessages};
@@ -171,6 +172,10 @@ impl<'a> Session<'a> {
                     let waiting = self.expert.state() == ExpertState::Waiting;
                     end = Some(if waiting { EndReason::NotReached } else { EndReason::NoviceEnded });
                 }
+                ActiveStageOutput::AutoDetect(AutoDetectRequest::NetworkCharacteristicsResult {
+                    average_rtt_ms,
+                    ..
+                }) => self.sight.counters.round_trip(Duration::from_millis(average_rtt_ms.into())),
                 ActiveStageOutput::ServerRedirection(_) => return Err(WireError::protocol("a redirection")),
                 output => {
                     if let Some(cursor) = cursor::change(&output) {

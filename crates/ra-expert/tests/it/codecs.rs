@@ -141,6 +141,13 @@ fn progressive(with_context: bool, tiles: &[(u16, u16)], rects: Vec<RfxRectangle
     })
 }
 
+/// One bitmap of each of these codecs.
+pub(crate) fn some() -> Vec<GfxPdu> {
+    let whole = || vec![RfxRectangle { x: 0, y: 0, width: 64, height: 64 }];
+    let remote_fx = bitmap(1, Codec1Type::RemoteFx, WHOLE, remote_fx(&[(0, 0)], whole()));
+    vec![remote_fx, progressive(true, &[(0, 0)], whole())]
+}
+
 #[test]
 fn progressive_tiles_are_painted_where_their_regions_are() {
     let rectangle = |x, y, width, height| RfxRectangle { x, y, width, height };
@@ -205,7 +212,7 @@ mod films {
     /// A picture with something of every colour in it, different in each step.
     fn scene(width: u16, height: u16, step: u8) -> Vec<u8> {
         let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
-        pixels.flat_map(|(x, y)| [(x + u16::from(step)) as u8, (y * 2) as u8, (x / 16 * 40 ^ y) as u8, 255]).collect()
+        pixels.flat_map(|(x, y)| [(x + u16::from(step)) as u8, (y * 2) as u8, ((x / 16 * 40) ^ y) as u8, 255]).collect()
     }
 
     /// The units of a picture, one plane after the other.

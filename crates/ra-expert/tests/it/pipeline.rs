@@ -478,3 +478,36 @@ fn what_is_held_and_what_is_painted_has_an_end() {
     let frames: Vec<u8> = (0..5000).flat_map(|_| encode_vec(&end(0)).unwrap()).collect();
     pipeline.receive(&wrap_uncompressed(&frames)).unwrap_err();
 }
+
+/// Conversations for the fuzzer to begin with, in the form that its target reads; nothing where nobody wants them.
+#[test]
+fn seeds_for_the_fuzzer() {
+    let Some(folder) = std::env::var_os("RA_SEEDS").map(std::path::PathBuf::from) else { return };
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut clear = ClearCodecEncoder::new();
+    let at = ((3, 4), (20, 9));
+    let acts = [
+        Act::Raw(1, at.0, at.1, 5),
+        Act::Clear(1, at.0, at.1, 6),
+        Act::Planar(1, at.0, at.1, 8),
+        Act::Fill(1, 77, vec![at]),
+        Act::Copy(1, 1, at.0, at.1, vec![(9, 9)]),
+        Act::Copy(1, 2, at.0, at.1, vec![(0, 0), (1, 1)]),
+        Act::Keep(1, 1, at.0, at.1),
+        Act::Paste(1, 1, vec![(5, 5)]),
+    ];
+    let mut seeds: Vec<Vec<GfxPdu>> =
+        acts.iter().filter_map(|act| act.pdu(&mut clear, &[1, 2], 0)).map(|pdu| vec![pdu]).collect();
+    seeds.extend(crate::codecs::some().into_iter().map(|pdu| vec![pdu]));
+    for (number, pdus) in seeds.into_iter().enumerate() {
+        let around = [reset(40, 30), create(1, 40, 30), map(1, 0, 0), create(2, 40, 30), start(0)];
+        let messages = around.into_iter().chain(pdus).chain([end(0)]);
+        let mut bytes = Vec::new();
+        for message in messages.map(|pdu| encode_vec(&pdu).unwrap()) {
+            bytes.push(0);
+            bytes.extend(u16::try_from(message.len()).unwrap().to_le_bytes());
+            bytes.extend(message);
+        }
+        std::fs::write(folder.join(format!("seed-{number}")), bytes).unwrap();
+    }
+}
