@@ -13,7 +13,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  expert-connect Invitation.MsRcIncident\n  expert-connect show Invitation.MsRcIncident\n  expert-connect offer kim-pc\n  \
                   expert-connect help.MsRcIncident --yes --password-file secret --no-window --screenshot seen.png --for 10s\n\n\
-                  In the window: Ctrl+Alt+C asks for control, Ctrl+Alt+E gives it back."
+                  In the window: Ctrl+Alt+C asks for control, Ctrl+Alt+E gives it back, Ctrl+Alt+S shows and\n  \
+                  hides delay, frame rate, data rate and codecs."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]

@@ -169,16 +169,16 @@ fn in_window(
     novice: String,
 ) -> Result<EndReason, Failure> {
     let screenshot = options.screenshot.clone();
-    let window = window::Window::open(novice, &options)?;
+    let window = window::Window::prepare(novice, &options)?;
     let face = window.face(face);
     let viewer = Viewer::new(plan, wishes, Arc::new(face));
     types_standard_input(&options, &viewer)?;
-    let (picture, controls) = (viewer.picture(), viewer.controls());
+    let (picture, controls, counters) = (viewer.picture(), viewer.controls(), viewer.counters());
     let engine = engine::start(viewer, signals, screenshot)?;
-    let shown = window.run(picture, controls);
+    let shown = window.run(picture, controls, counters);
     // Even without a window the session ends in good order first.
-    let reason = engine::finish(engine)?;
-    shown.map(|()| reason)
+    let reason = engine::finish(engine);
+    shown.and(reason)
 }
 
 #[cfg(not(feature = "window"))]

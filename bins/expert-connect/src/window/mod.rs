@@ -4,32 +4,43 @@
 
 mod cursor;
 mod keys;
+mod overlay;
 mod shown;
 mod view;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use ra_expert::{Axis, Button, Controls, Cursor, Face, Fingerprint, InputEvent, Picture, ViewerEvent};
+use ra_expert::{Axis, Button, Controls, Counters, Cursor, Face, Fingerprint, InputEvent, Picture, Stats, ViewerEvent};
 use ra_ticket::{AccountName, AccountPassword, Endpoint, KeyFingerprint};
 use tracing::{debug, warn};
 use winit::application::ApplicationHandler;
 use winit::dpi::PhysicalPosition;
-use winit::event::{ElementState, KeyEvent, MouseButton, MouseScrollDelta, WindowEvent};
+use winit::event::{ElementState, KeyEvent, MouseButton, MouseScrollDelta, StartCause, WindowEvent};
 use winit::event_loop::{ActiveEventLoop, ControlFlow, EventLoop, EventLoopProxy};
 use winit::keyboard::{Key, KeyCode, ModifiersState, PhysicalKey};
 use winit::window::WindowId;
 
+use crate::Headless;
 use crate::cli::{Connect, Scale};
 use crate::failure::Failure;
-use crate::{Headless, window::shown::Shown};
+use crate::window::overlay::Overlay;
+use crate::window::shown::Shown;
 
-/// The window system is there; a window is only opened when there is something to see.
+/// A window to be: the engine may already run and report. It is only opened when there is something to see.
 pub(crate) struct Window {
-    event_loop: EventLoop<Nudge>,
+    link: Arc<Mutex<Link>>,
     news: Arc<Mutex<News>>,
     novice: String,
     scale: Scale,
     fullscreen: bool,
+}
+
+/// The way to the window's thread, and what was sent before there was one: no more than the events until then.
+#[derive(Default)]
+struct Link {
+    proxy: Option<EventLoopProxy<Nudge>>,
+    waiting: Vec<Nudge>,
 }
 
 /// What the engine's thread wants the window to look at.
@@ -52,24 +63,42 @@ struct News {
 }
 
 impl Window {
-    /// Connects to the window system.
-    pub(crate) fn open(novice: String, options: &Connect) -> Result<Self, Failure> {
-        let event_loop = EventLoop::with_user_event().build().map_err(|error| Failure::NoWindow(error.to_string()))?;
-        event_loop.set_control_flow(ControlFlow::Wait);
-        Ok(Self { event_loop, news: Arc::default(), novice, scale: options.scale, fullscreen: options.fullscreen })
+    /// Prepares everything that needs no window system, so that the novice's computer can be dialled while this one's is
+    /// asked for a connection.
+    ///
+    /// # Errors
+    /// Where no window system is named: then nobody is dialled.
+    pub(crate) fn prepare(novice: String, options: &Connect) -> Result<Self, Failure> {
+        let named = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        if !["WAYLAND_DISPLAY", "WAYLAND_SOCKET", "DISPLAY"].into_iter().any(named) {
+            return Err(Failure::NoWindow("neither WAYLAND_DISPLAY nor DISPLAY is set".to_owned()));
+        }
+        let (link, news) = (Arc::default(), Arc::default());
+        Ok(Self { link, news, novice, scale: options.scale, fullscreen: options.fullscreen })
     }
 
     /// The face that the engine sees: prints as without a window, and nudges this one.
     pub(crate) fn face(&self, printer: Headless) -> WindowFace {
-        let proxy = Mutex::new(self.event_loop.create_proxy());
-        WindowFace { printer, proxy, news: Arc::clone(&self.news) }
+        WindowFace { printer, link: Arc::clone(&self.link), news: Arc::clone(&self.news) }
     }
 
-    /// Shows the session until it ends.
-    pub(crate) fn run(self, picture: Picture, controls: Controls) -> Result<(), Failure> {
+    /// Connects to the window system and shows the session until it ends.
+    pub(crate) fn run(self, picture: Picture, controls: Controls, counters: Counters) -> Result<(), Failure> {
+        let event_loop = match EventLoop::with_user_event().build() {
+            Ok(event_loop) => event_loop,
+            Err(error) => {
+                // Nobody would see what is shown.
+                controls.end();
+                return Err(Failure::NoWindow(error.to_string()));
+            }
+        };
+        event_loop.set_control_flow(ControlFlow::Wait);
+        lock(&self.link).bind(event_loop.create_proxy());
         let mut desk = Desk {
             picture,
             controls,
+            counters,
+            measured: None,
             news: self.news,
             cursor: News::default(),
             novice: self.novice,
@@ -83,7 +112,7 @@ impl Window {
             wheel: (0.0, 0.0),
             failure: None,
         };
-        self.event_loop.run_app(&mut desk).map_err(|error| Failure::NoWindow(error.to_string()))?;
+        event_loop.run_app(&mut desk).map_err(|error| Failure::NoWindow(error.to_string()))?;
         desk.failure.map_or(Ok(()), Err)
     }
 }
@@ -91,14 +120,28 @@ impl Window {
 /// The engine's view of the window.
 pub(crate) struct WindowFace {
     printer: Headless,
-    proxy: Mutex<EventLoopProxy<Nudge>>,
+    link: Arc<Mutex<Link>>,
     news: Arc<Mutex<News>>,
 }
 
 impl WindowFace {
     fn nudge(&self, nudge: Nudge) {
-        // A window that is gone has ended the session already.
-        let _ = self.proxy.lock().unwrap_or_else(PoisonError::into_inner).send_event(nudge);
+        lock(&self.link).send(nudge);
+    }
+}
+
+impl Link {
+    fn bind(&mut self, proxy: EventLoopProxy<Nudge>) {
+        self.proxy = Some(proxy);
+        core::mem::take(&mut self.waiting).into_iter().for_each(|nudge| self.send(nudge));
+    }
+
+    fn send(&mut self, nudge: Nudge) {
+        match &self.proxy {
+            // A window that is gone has ended the session already.
+            Some(proxy) => drop(proxy.send_event(nudge)),
+            None => self.waiting.push(nudge),
+        }
     }
 }
 
@@ -122,8 +165,8 @@ impl News {
     }
 }
 
-fn lock(news: &Mutex<News>) -> MutexGuard<'_, News> {
-    news.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for WindowFace {
@@ -171,6 +214,9 @@ enum Standing {
 struct Desk {
     picture: Picture,
     controls: Controls,
+    counters: Counters,
+    /// What the counters said when the overlay was drawn last, and when that was; nothing while it is hidden.
+    measured: Option<(Instant, Stats)>,
     news: Arc<Mutex<News>>,
     /// The novice's pointer, as far as the window does not show it yet.
     cursor: News,
@@ -190,6 +236,12 @@ struct Desk {
 
 impl ApplicationHandler<Nudge> for Desk {
     fn resumed(&mut self, _event_loop: &ActiveEventLoop) {}
+
+    fn new_events(&mut self, event_loop: &ActiveEventLoop, cause: StartCause) {
+        if let StartCause::ResumeTimeReached { .. } = cause {
+            self.measure(event_loop);
+        }
+    }
 
     fn user_event(&mut self, event_loop: &ActiveEventLoop, nudge: Nudge) {
         match nudge {
@@ -214,7 +266,7 @@ impl ApplicationHandler<Nudge> for Desk {
                 self.controls.lift_all();
             }
             WindowEvent::ModifiersChanged(modifiers) => self.modifiers = modifiers.state(),
-            WindowEvent::KeyboardInput { event, is_synthetic: false, .. } => self.key(&event),
+            WindowEvent::KeyboardInput { event, is_synthetic: false, .. } => self.key(event_loop, &event),
             WindowEvent::CursorMoved { position, .. } => {
                 self.pointer = position;
                 self.pointer_moved();
@@ -310,28 +362,42 @@ impl Desk {
         }
     }
 
-    fn key(&mut self, event: &KeyEvent) {
+    /// Shows the overlay, or hides it.
+    fn toggle_overlay(&mut self, event_loop: &ActiveEventLoop) {
+        if self.measured.take().is_some() {
+            event_loop.set_control_flow(ControlFlow::Wait);
+            self.draw(event_loop, |shown, picture| shown.set_overlay(None, picture));
+        } else {
+            self.measured = Some((Instant::now(), self.counters.read()));
+            self.measure(event_loop);
+        }
+    }
+
+    /// Draws what has come since the overlay was drawn last. It is the only thing here that goes by the clock, and only
+    /// while somebody wants to see it.
+    fn measure(&mut self, event_loop: &ActiveEventLoop) {
+        let Some((then, before)) = self.measured else { return };
+        let (now, stats) = (Instant::now(), self.counters.read());
+        let overlay = Overlay::new(&stats.since(&before), now - then);
+        self.measured = Some((now, stats));
+        event_loop.set_control_flow(ControlFlow::WaitUntil(now + MEASURE));
+        self.draw(event_loop, |shown, picture| shown.set_overlay(Some(overlay), picture));
+    }
+
+    fn key(&mut self, event_loop: &ActiveEventLoop, event: &KeyEvent) {
         let pressed = event.state == ElementState::Pressed;
-        if self.modifiers.control_key() && self.modifiers.alt_key() {
-            let chord = match (&event.logical_key, event.physical_key) {
-                (Key::Character(text), _) if text.eq_ignore_ascii_case("c") => {
-                    Some(Controls::ask_for_control as fn(&_))
+        if self.modifiers.control_key()
+            && self.modifiers.alt_key()
+            && let Some(chord) = chord(event)
+        {
+            if pressed && !event.repeat {
+                match chord {
+                    Chord::AskForControl => self.controls.ask_for_control(),
+                    Chord::GiveControlBack => self.controls.give_control_back(),
+                    Chord::Measure => self.toggle_overlay(event_loop),
                 }
-                (Key::Character(text), _) if text.eq_ignore_ascii_case("e") => {
-                    Some(Controls::give_control_back as fn(&_))
-                }
-                // A keyboard without Latin letters has the chords where the others have them.
-                (Key::Character(text), _) if text.is_ascii() => None,
-                (_, PhysicalKey::Code(KeyCode::KeyC)) => Some(Controls::ask_for_control as fn(&_)),
-                (_, PhysicalKey::Code(KeyCode::KeyE)) => Some(Controls::give_control_back as fn(&_)),
-                _ => None,
-            };
-            if let Some(wish) = chord {
-                if pressed && !event.repeat {
-                    wish(&self.controls);
-                }
-                return;
             }
+            return;
         }
         // A key that is held repeats on the novice's side by itself.
         if self.standing != Standing::Controlling || event.repeat {
@@ -403,6 +469,39 @@ impl Desk {
     }
 }
 
+/// What Ctrl+Alt and a letter mean here. They never reach the novice.
+#[derive(Clone, Copy)]
+enum Chord {
+    /// C
+    AskForControl,
+    /// E
+    GiveControlBack,
+    /// S
+    Measure,
+}
+
+fn chord(event: &KeyEvent) -> Option<Chord> {
+    let letter = match (&event.logical_key, event.physical_key) {
+        (Key::Character(text), _) if text.is_ascii() => match text.as_bytes() {
+            [letter] => letter.to_ascii_lowercase().into(),
+            _ => return None,
+        },
+        // A keyboard without Latin letters has the chords where the others have them.
+        (_, PhysicalKey::Code(KeyCode::KeyC)) => 'c',
+        (_, PhysicalKey::Code(KeyCode::KeyE)) => 'e',
+        (_, PhysicalKey::Code(KeyCode::KeyS)) => 's',
+        _ => return None,
+    };
+    match letter {
+        'c' => Some(Chord::AskForControl),
+        'e' => Some(Chord::GiveControlBack),
+        's' => Some(Chord::Measure),
+        _ => None,
+    }
+}
+
+/// Between two looks at the counters while the overlay is shown.
+const MEASURE: Duration = Duration::from_secs(1);
 /// Units of one notch of a wheel. Source: [MS-RDPBCGR] 2.2.8.1.1.3.1.1.3.
 const NOTCH: f64 = 120.0;
 /// Pixels that a touchpad moves for what a wheel calls a notch; close to what desktops use.

@@ -11,6 +11,7 @@ use winit::raw_window_handle::{HasWindowHandle as _, RawWindowHandle};
 use winit::window::{CursorIcon, CustomCursor, Fullscreen, Window};
 
 use super::cursor::Sprite;
+use super::overlay::Overlay;
 use super::view::{Area, View};
 use crate::cli::Scale;
 
@@ -26,6 +27,7 @@ pub(super) struct Shown {
     /// What the last picture has changed in the window: a second buffer of the window system does not have it yet.
     last: Vec<Area>,
     sprite: Sprite,
+    overlay: Option<Overlay>,
     local: LocalCursor,
     controlling: bool,
     /// Presenting only queues requests here, see [`Shown::flush`].
@@ -69,6 +71,7 @@ impl Shown {
             view: View::new((0, 0), desktop, scale, (0.0, 0.0)),
             last: Vec::new(),
             sprite: Sprite::new(),
+            overlay: None,
             local: LocalCursor::Icon(CursorIcon::Default),
             controlling: false,
             on_x11,
@@ -118,6 +121,12 @@ impl Shown {
         }
     }
 
+    /// Puts the box over the picture, another one in its place, or takes it away.
+    pub(super) fn set_overlay(&mut self, overlay: Option<Overlay>, picture: &Picture) -> Result<(), String> {
+        self.overlay = overlay;
+        self.draw_areas(picture, Overlay::area(self.size).into_iter().collect())
+    }
+
     pub(super) fn resize(&mut self, size: PhysicalSize<u32>, picture: &Picture) -> Result<(), String> {
         self.take_size(size)?;
         self.draw_everything(picture)
@@ -165,7 +174,7 @@ impl Shown {
         if areas.is_empty() || self.size.0 == 0 || self.size.1 == 0 {
             return Ok(());
         }
-        let view = self.view;
+        let (view, size) = (self.view, self.size);
         let sprite = self.sprite_area();
         let mut buffer = self.surface.buffer_mut().map_err(|error| error.to_string())?;
         let mut paint = match buffer.age() {
@@ -174,6 +183,8 @@ impl Shown {
             _ => vec![view.everything()],
         };
         let everything = paint.first() == Some(&view.everything());
+        let overlay = self.overlay.as_ref().zip(Overlay::area(size));
+        let overlay = overlay.filter(|(_, over)| paint.iter().any(|area| area.touches(*over)));
         // The pointer is mixed into fresh pixels only: mixed in twice it would grow darker.
         let sprite = sprite.filter(|sprite| paint.iter().any(|area| area.touches(*sprite)));
         paint.extend(sprite);
@@ -183,7 +194,11 @@ impl Shown {
                 view.paint(area, &canvas, &mut buffer);
             }
             if let Some(area) = sprite {
-                draw_sprite(&self.sprite, &view, area, self.size.0, &mut buffer);
+                draw_sprite(&self.sprite, &view, area, size.0, &mut buffer);
+            }
+            if let Some((overlay, over)) = overlay {
+                overlay.paint(size, &mut buffer);
+                paint.push(over);
             }
         }
         let damage: Vec<softbuffer::Rect> = paint.iter().filter_map(|area| area.to_softbuffer()).collect();

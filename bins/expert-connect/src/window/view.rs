@@ -98,14 +98,25 @@ impl View {
 
     /// Paints one area of the window; what lies beside the desktop becomes the backdrop.
     pub(super) fn paint(&self, area: Area, canvas: &Canvas, buffer: &mut [u32]) {
-        let stride = self.window.0 as usize;
         let one_to_one = self.shown == (u32::from(self.desktop.0), u32::from(self.desktop.1));
-        for y in area.y..area.y.saturating_add(area.height).min(self.window.1) {
-            let start = y as usize * stride + area.x as usize;
-            let width = area.width.min(self.window.0.saturating_sub(area.x)) as usize;
-            let Some(to) = buffer.get_mut(start..start + width) else { return };
-            if one_to_one { self.copy_row(area.x, y, canvas, to) } else { self.scale_row(area.x, y, canvas, to) }
+        // Which columns make one of the window's is the same in each row.
+        let columns = if one_to_one { Vec::new() } else { self.columns(area) };
+        let width = area.width.min(self.window.0.saturating_sub(area.x)) as usize;
+        let rows = buffer.chunks_exact_mut((self.window.0 as usize).max(1));
+        for (y, row) in (area.y..).zip(rows.skip(area.y as usize).take(area.height as usize)) {
+            let Some(to) = row.get_mut(area.x as usize..area.x as usize + width) else { return };
+            if one_to_one {
+                self.copy_row(area.x, y, canvas, to);
+            } else {
+                self.scale_row(y, &columns, canvas, to);
+            }
         }
+    }
+
+    /// The desktop's columns that make each of an area's.
+    fn columns(&self, area: Area) -> Vec<(usize, usize)> {
+        let along = |at: u32| span(i64::from(at) - i64::from(self.origin.0), self.shown.0, self.desktop.0);
+        (area.x..area.x.saturating_add(area.width)).map(along).map(|(a, b)| (a.into(), b.into())).collect()
     }
 
     fn copy_row(&self, x: u32, y: u32, canvas: &Canvas, to: &mut [u32]) {
@@ -124,23 +135,29 @@ impl View {
     }
 
     /// Each pixel of the window is the mean of the desktop's pixels that fall into it, so that text stays readable.
-    fn scale_row(&self, x: u32, y: u32, canvas: &Canvas, to: &mut [u32]) {
-        let rows = span(i64::from(y) - i64::from(self.origin.1), self.shown.1, self.desktop.1);
-        for (at, to) in (x..).zip(to) {
-            let columns = span(i64::from(at) - i64::from(self.origin.0), self.shown.0, self.desktop.0);
-            let mut sum = [0_u32; 3];
-            let mut count = 0;
-            for row in rows.0..rows.1 {
-                let row = canvas.row(row);
-                for pixel in row.get(usize::from(columns.0)..usize::from(columns.1)).unwrap_or_default() {
-                    for (sum, shift) in sum.iter_mut().zip([16, 8, 0]) {
-                        *sum += (pixel >> shift) & 0xff;
-                    }
-                    count += 1;
-                }
+    fn scale_row(&self, y: u32, columns: &[(usize, usize)], canvas: &Canvas, to: &mut [u32]) {
+        let (first, end) = span(i64::from(y) - i64::from(self.origin.1), self.shown.1, self.desktop.1);
+        let rows = || (first..end).map(|row| canvas.row(row));
+        let mut divisor = (0, 0);
+        for (to, &(left, right)) in to.iter_mut().zip(columns) {
+            // Three sums in one number: they have 21 bits each, and 255 times MOST squared fits.
+            let mut sum = 0_u64;
+            let mut count = 0_u64;
+            for row in rows() {
+                let pixels = row.get(left..right).unwrap_or_default();
+                count += pixels.len() as u64;
+                sum += pixels.iter().map(|&pixel| spread(pixel)).sum::<u64>();
             }
-            let [red, green, blue] = sum.map(|sum| sum.checked_div(count).unwrap_or_default());
-            *to = if count == 0 { BACKDROP } else { red << 16 | green << 8 | blue };
+            if count == 0 {
+                *to = BACKDROP;
+                continue;
+            }
+            // Neighbours are made of as many pixels, mostly; dividing is then one multiplication.
+            if divisor.0 != count {
+                divisor = (count, (1 << 32) / count + 1);
+            }
+            let mean = |shift: u32| ((((sum >> shift) & 0x001f_ffff) * divisor.1) >> 32) as u32;
+            *to = mean(42) << 16 | mean(21) << 8 | mean(0);
         }
     }
 
@@ -155,22 +172,34 @@ fn part(length: u64, numerator: u64, denominator: u64) -> u32 {
     u32::try_from(length * numerator / denominator.max(1)).unwrap_or(u32::MAX).max(1)
 }
 
-/// The desktop's pixels that fall into the `at`-th shown one; nothing beside the desktop.
+/// Red, green and blue with room above each.
+fn spread(pixel: u32) -> u64 {
+    let pixel = u64::from(pixel);
+    (pixel & 0x00ff_0000) << 26 | (pixel & 0xff00) << 13 | pixel & 0xff
+}
+
+/// The desktop's pixels that fall into the `at`-th shown one, the first of very many; nothing beside the desktop.
 fn span(at: i64, shown: u32, size: u16) -> (u16, u16) {
     let shown = i64::from(shown.max(1));
     if at < 0 || at >= shown {
         return (0, 0);
     }
     let start = at * i64::from(size) / shown;
-    let end = ((at + 1) * i64::from(size) / shown).max(start + 1);
+    let end = ((at + 1) * i64::from(size) / shown).clamp(start + 1, start + MOST);
     (u16::try_from(start).unwrap_or(size), u16::try_from(end).unwrap_or(size).min(size))
 }
 
+/// Pixels of the desktop, each way, that are looked at for one of the window: enough for 8K in a window of 90 pixels.
+const MOST: i64 = 90;
 /// What lies beside the desktop.
 const BACKDROP: u32 = 0x0020_2020;
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+    use ra_expert::{Counters, Picture, Pipeline};
+
     use super::*;
 
     fn view(window: (u32, u32), desktop: (u16, u16), scale: Scale) -> View {
@@ -210,6 +239,91 @@ mod tests {
         let view = View::new((800, 600), (1600, 900), Scale::OneToOne, (1.0, 1.0));
         assert_eq!(view.desktop_at(799.0, 599.0), Some((1599, 899)));
         assert_eq!(view.area_of(Rect { x: 0, y: 0, width: 100, height: 100 }), None);
+    }
+
+    /// The mean of each box of pixels, one after the other.
+    fn slowly(view: &View, canvas: &Canvas) -> Vec<u32> {
+        let along = |at: u32, origin: i32, shown: u32, size: u16| span(i64::from(at) - i64::from(origin), shown, size);
+        let places = (0..view.window.1).flat_map(|y| (0..view.window.0).map(move |x| (x, y)));
+        let pixel = |(x, y)| {
+            let columns = along(x, view.origin.0, view.shown.0, view.desktop.0);
+            let rows = along(y, view.origin.1, view.shown.1, view.desktop.1);
+            let pixels = (rows.0..rows.1).flat_map(|y| (columns.0..columns.1).map(move |x| (x, y)));
+            let pixels: Vec<u32> = pixels.map(|(x, y)| canvas.row(y)[usize::from(x)]).collect();
+            let count = pixels.len() as u32;
+            let mean = |shift: u32| pixels.iter().map(|pixel| pixel >> shift & 0xff).sum::<u32>() / count;
+            if count == 0 { BACKDROP } else { mean(16) << 16 | mean(8) << 8 | mean(0) }
+        };
+        places.map(pixel).collect()
+    }
+
+    /// A picture as a server would make it.
+    fn noise(width: u16, height: u16) -> Picture {
+        let picture = Picture::default();
+        let mut pipeline = Pipeline::new(&picture, &Counters::default());
+        let mut message = vec![0xe0, 0x04];
+        // ResetGraphics, CreateSurface, MapSurfaceToOutput, one WireToSurface1 for each row, EndFrame.
+        // Source: [MS-RDPEGFX] 2.2.2.14, 2.2.2.9, 2.2.2.15, 2.2.2.1, 2.2.2.12.
+        let mut pdu = |command: u16, body: &[u8]| {
+            message.extend(command.to_le_bytes());
+            message.extend([0, 0]);
+            message.extend((body.len() as u32 + 8).to_le_bytes());
+            message.extend(body);
+        };
+        let [w0, w1] = width.to_le_bytes();
+        let [h0, h1] = height.to_le_bytes();
+        let mut reset = vec![w0, w1, 0, 0, h0, h1, 0, 0, 0, 0, 0, 0];
+        reset.resize(332, 0);
+        pdu(0x0e, &reset);
+        pdu(0x09, &[1, 0, w0, w1, h0, h1, 0x20]);
+        pdu(0x0f, &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let mut state = 1_u32;
+        for y in 0..height {
+            let [y0, y1] = y.to_le_bytes();
+            let [b0, b1] = (y + 1).to_le_bytes();
+            let length = (u32::from(width) * 4).to_le_bytes();
+            let mut row = vec![1, 0, 0, 0, 0x20, 0, 0, y0, y1, w0, w1, b0, b1];
+            row.extend(length);
+            for _ in 0..width {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                row.extend(state.to_be_bytes());
+            }
+            pdu(0x01, &row);
+        }
+        pdu(0x0c, &[0, 0, 0, 0]);
+        pipeline.receive(&message).unwrap();
+        assert_eq!(picture.lock().size(), (width, height));
+        picture
+    }
+
+    #[test]
+    fn a_scaled_picture_is_the_mean_of_what_falls_into_each_pixel() {
+        let picture = noise(150, 90);
+        let canvas = picture.lock();
+        for window in [(75, 45), (100, 100), (31, 17), (149, 90), (1, 1), (150, 7)] {
+            let view = view(window, (150, 90), Scale::Fit);
+            let mut buffer = vec![7; (window.0 * window.1) as usize];
+            view.paint(view.everything(), &canvas, &mut buffer);
+            assert!(buffer == slowly(&view, &canvas), "{window:?}");
+        }
+    }
+
+    #[test]
+    fn damage_painted_in_pieces_is_the_same_picture() {
+        let picture = noise(150, 90);
+        let canvas = picture.lock();
+        for (window, scale) in [((100, 70), Scale::Fit), ((200, 100), Scale::Fit), ((60, 50), Scale::OneToOne)] {
+            let view = view(window, (150, 90), scale);
+            let mut whole = vec![7; (window.0 * window.1) as usize];
+            view.paint(view.everything(), &canvas, &mut whole);
+            let mut pieces = vec![BACKDROP; whole.len()];
+            for (x, y) in (0..90).step_by(13).flat_map(|y| (0..150).step_by(17).map(move |x| (x, y))) {
+                if let Some(area) = view.area_of(Rect { x, y, width: 17.min(150 - x), height: 13.min(90 - y) }) {
+                    view.paint(area, &canvas, &mut pieces);
+                }
+            }
+            assert!(pieces == whole, "{window:?}");
+        }
     }
 
     #[test]
