@@ -92,7 +92,7 @@ impl BitmapEncoder {
     /// Whether a frame may be sent now. Always, for clients that acknowledge nothing: then only the socket paces.
     pub fn ready_for_frame(&self) -> bool {
         let most = self.writer.client.frame_acknowledge.and_then(|most| usize::try_from(most).ok());
-        self.pacing.ready(most.filter(|most| *most > 0).unwrap_or(usize::MAX))
+        self.pacing.ready(most.filter(|most| *most > 0).unwrap_or(Pacing::USUAL).min(Pacing::USUAL))
     }
 
     /// Takes the frame id of a Frame Acknowledge PDU. Source: [MS-RDPRFX] 2.2.3.1, TS_FRAME_ACKNOWLEDGE_PDU.

@@ -118,7 +118,8 @@ impl GfxServer {
 
     /// Whether a frame may be sent now: the pipeline is open and few enough frames wait for their acknowledgement.
     pub fn ready_for_frame(&self) -> bool {
-        self.is_open() && self.pacing.ready(usize::MAX)
+        let most = if self.line.is_long() { Pacing::FAR } else { Pacing::USUAL };
+        self.is_open() && self.pacing.ready(most) && self.line.is_free()
     }
 
     /// Frames sent and not yet acknowledged; none while the client has suspended its acknowledgements.
@@ -174,7 +175,9 @@ impl GfxServer {
         painter.natural().iter().for_each(|rect| planner.saw_natural(*rect, at));
         let payloads = payloads.into_vec();
         let bytes = payloads.iter().map(Vec::len).sum();
-        line.sent(frame_id, bytes, at);
+        if !pacing.is_suspended() {
+            line.sent(frame_id, bytes, at);
+        }
         trace!(frame_id, bytes, "frame");
         Ok(payloads)
     }

@@ -54,6 +54,23 @@ impl Line {
         }
     }
 
+    /// Whether the line can take another frame without what is on its way becoming old.
+    ///
+    /// The first long frame tells how much that is, and until it has arrived nothing follows it.
+    pub(crate) fn is_free(&self) -> bool {
+        let on_its_way = self.sent.iter().fold(0usize, |sum, sent| sum.saturating_add(sent.bytes));
+        match (self.rate, self.room()) {
+            (None, _) => on_its_way < TELLING,
+            (Some(_), Some(room)) => on_its_way <= room,
+            (Some(_), None) => true,
+        }
+    }
+
+    /// Whether an answer takes long even to a brief frame.
+    pub(crate) fn is_long(&self) -> bool {
+        self.quickest.is_some_and(|quickest| quickest >= LONG)
+    }
+
     /// Forgets what is on its way: nobody will acknowledge it.
     pub(crate) fn forget(&mut self) {
         self.sent.clear();
@@ -74,6 +91,8 @@ const BRIEF: usize = 4 * 1024;
 const TELLING: usize = 64 * 1024;
 /// A line that carries so many bytes a second needs no thrift: 16 Mbit/s.
 const FAST: usize = 2_000_000;
+/// A way so long there and back carries a frame more at once.
+const LONG: Duration = Duration::from_millis(30);
 /// A frame should occupy a slow line no longer than so many milliseconds.
 const AGE: usize = 40;
 /// Room that even the slowest line gets, or nothing would be sent at all, bytes.
@@ -132,6 +151,23 @@ mod tests {
         }
         let room = line.room().unwrap();
         assert!((9_000..11_000).contains(&room), "{room}");
+    }
+
+    #[test]
+    fn nothing_follows_the_first_long_frame_until_it_has_arrived() {
+        let mut line = Line::default();
+        assert!(line.is_free());
+        line.sent(1, 500, ms(0));
+        line.sent(2, 300, ms(5));
+        assert!(line.is_free(), "brief ones may follow each other");
+        line.sent(3, 250_000, ms(10));
+        assert!(!line.is_free());
+        line.answered(3, ms(1010));
+        assert!(line.is_free());
+        line.sent(4, 9_000, ms(1010));
+        assert!(line.is_free());
+        line.sent(5, 9_000, ms(1011));
+        assert!(!line.is_free(), "a slow line is full of that");
     }
 
     #[test]

@@ -12,7 +12,9 @@ pub(crate) struct Pacing {
 
 impl Pacing {
     /// Frames on their way at most: one that is shown while the next one travels. More would only be older pictures.
-    const LIMIT: usize = 2;
+    pub(crate) const USUAL: usize = 2;
+    /// The same where the way takes long: one more, which travels behind the other.
+    pub(crate) const FAR: usize = 3;
 
     /// Names a frame that is now sent.
     pub(crate) fn send(&mut self) -> u32 {
@@ -48,17 +50,22 @@ impl Pacing {
         self.in_flight.clear();
     }
 
+    /// Whether the client acknowledges nothing for now.
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.suspended
+    }
+
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
 
     /// Whether one more frame may be sent to a client that bears at most `most` of them.
     pub(crate) fn ready(&self, most: usize) -> bool {
-        self.in_flight.len() < Self::LIMIT.min(most)
+        self.in_flight.len() < most
     }
 }
 
-/// Far more than [`Pacing::LIMIT`]: only a caller that ignores it gets there.
+/// Far more than [`Pacing::FAR`]: only a caller that ignores it gets there.
 const MOST_REMEMBERED: usize = 64;
 
 #[cfg(test)]

@@ -160,6 +160,32 @@ fn two_windows_change_places_for_one_copy() {
 }
 
 #[test]
+fn a_page_that_is_scrolled_by_ever_other_steps_is_moved_every_time() {
+    let mut pair = Pair::open();
+    let size = Size::new(1280, 800);
+    let mut page = Canvas::new(Size::new(1280, 6000), 3);
+    page.text(page.size.rect(), 1);
+    let at = |top: u16| {
+        let mut canvas = Canvas::tidy(size);
+        canvas.copy(&page, Rect { y: top, ..size.rect() }, 0, 0);
+        // A clock in a corner of it stands still and shows something else each time.
+        canvas.text(Rect::new(1100, 60, 100, 40), u64::from(top));
+        canvas
+    };
+    let mut top = 100i32;
+    let whole = pair.frame(&at(top as u16));
+    for step in [7, 7, 35, 14, 70, 7, 210, 21, 300, 7, 140].into_iter().chain([-35, -7, -210, -14]) {
+        top += step;
+        let canvas = at(top as u16);
+        let bytes = pair.frame(&canvas);
+        assert!(pair.is_exact(&canvas));
+        // What came to light, the clock twice (where it was, too), and the messages.
+        let fair = whole * step.unsigned_abs() as usize / 800 * 13 / 10 + 2 * 100 * 40 * 4 + 2_000;
+        assert!(bytes < fair, "{bytes} bytes for a step of {step}, {fair} would be fair, {whole} are the page");
+    }
+}
+
+#[test]
 fn film_is_rough_while_it_runs_and_exact_once_it_rests() {
     let mut pair = Pair::open();
     let mut canvas = desk();
@@ -325,4 +351,24 @@ proptest! {
         pair.rest(&canvas);
         prop_assert!(pair.is_exact(&canvas));
     }
+}
+
+#[test]
+fn a_film_that_begins_on_a_thin_line_never_clogs_it() {
+    let mut pair = Pair::over(Duration::from_millis(80), 250_000);
+    let mut canvas = desk();
+    let first = pair.frame(&canvas);
+    let area = Rect::new(96, 64, 640, 360);
+    let mut longest = Duration::ZERO;
+    let mut likeness = 0.0;
+    for number in 0..24u16 {
+        canvas.photograph(area, f32::from(number) / 9.0);
+        let before = pair.now;
+        let bytes = pair.frame(&canvas);
+        longest = longest.max(pair.now - before);
+        likeness = pair.likeness(&canvas, area);
+        println!("picture {number}: {bytes} bytes, {:?}, {likeness:.1} dB; {first} at first", pair.now - before);
+    }
+    assert!(longest < Duration::from_millis(400), "{longest:?}");
+    assert!(likeness > 26.0, "{likeness:.1} dB");
 }

@@ -15,10 +15,10 @@ pub(super) struct Guess {
     steps: HashMap<Step, u32>,
 }
 
-/// Whether a few samples of `bounds` have moved by `step`.
+/// Whether most of a few samples of `bounds` have moved by `step`.
 pub(super) fn agrees(client: &FrameView<'_>, picture: &FrameView<'_>, bounds: Rect, step: Step) -> bool {
     let (moved, asked) = agreement(client, picture, bounds, step);
-    asked > 0 && moved * 2 >= asked
+    asked >= 3 && moved * 4 >= asked * 3
 }
 
 /// How many samples have moved by `step`, of how many that have changed at all.
@@ -32,8 +32,9 @@ fn agreement(client: &FrameView<'_>, picture: &FrameView<'_>, bounds: Rect, step
         let y = place(area.y, area.height);
         let sample = Rect::new(x, y, SAMPLE.min(area.width), 1);
         let new = picture.row(sample, usize::from(y));
-        if new == client.row(sample, usize::from(y)) {
-            continue;
+        let blank = new.as_chunks::<4>().0.windows(2).all(|pair| pair[0] == pair[1]);
+        if blank || new == client.row(sample, usize::from(y)) {
+            continue; // as it is everywhere, or as it was
         }
         asked += 1;
         // Within the bounds, as the destination is.
