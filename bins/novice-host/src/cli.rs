@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use ra_desktop::MonitorChoice;
 use ra_ticket::Endpoint;
 
 use crate::words;
@@ -124,6 +125,9 @@ pub(crate) struct Serve {
     /// Which desktop to share; `auto` never chooses `demo`
     #[arg(long, value_enum, default_value_t = Desktop::Auto)]
     pub(crate) desktop: Desktop,
+    /// Which monitor to share: `all`, `primary`, its number from the left, or its name; nothing beside it is shown
+    #[arg(long, value_name = "MONITOR", default_value_t = MonitorChoice::All)]
+    pub(crate) monitor: MonitorChoice,
 }
 
 /// What `invite` can be told.

@@ -197,7 +197,10 @@ impl Seated {
             return Err(Failure::other("there is no terminal here and no agent, so nobody could be asked")
                 .advice("Start novice-host in a terminal window, or `novice-host agent` in your session."));
         }
-        let desktop = open_desktop(options.desktop, agents.as_ref()).map_err(|error| Failure::chain(&error))?;
+        let desktop = open_desktop(options, agents.as_ref()).map_err(|error| match error {
+            OpenError::NoMonitor { .. } => Failure::usage(error.to_string()),
+            error => Failure::chain(&error),
+        })?;
         let ports = options.addresses().into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         let in_use = InUse::default();
         let changed = Arc::clone(&running);
@@ -329,17 +332,18 @@ fn let_agents_in(places: &Places, running: &Arc<OnceLock<HostHandle>>) -> Option
 }
 
 /// The desktop to share. Where this process has none of its own, the one of an agent is it.
-fn open_desktop(wish: cli::Desktop, agents: Option<&Agents>) -> Result<SharedDesktop, OpenError> {
-    let choice = match wish {
+fn open_desktop(options: &cli::Serve, agents: Option<&Agents>) -> Result<SharedDesktop, OpenError> {
+    let monitor = &options.monitor;
+    let choice = match options.desktop {
         cli::Desktop::Auto => Choice::Auto,
         cli::Desktop::X11 => Choice::X11,
-        cli::Desktop::Demo => return SharedDesktop::open(Choice::Demo),
+        cli::Desktop::Demo => return SharedDesktop::open(Choice::Demo, monitor),
     };
     let has_own =
         ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()));
     match agents.filter(|_| !has_own).and_then(|agents| agents.display(AGENTS_COME_WITHIN)) {
-        Some(access) => SharedDesktop::open_with(&access),
-        None => SharedDesktop::open(choice),
+        Some(access) => SharedDesktop::open_with(&access, monitor),
+        None => SharedDesktop::open(choice, monitor),
     }
 }
 

@@ -137,6 +137,7 @@ fn in_json(event: &HostEvent) -> (&'static str, Value) {
         HostEvent::ControlRequested => ("control_requested", json!({})),
         HostEvent::Controlling => ("controlling", json!({})),
         HostEvent::Revoked { by } => ("revoked", json!({ "by": revoked_by_name(*by) })),
+        HostEvent::Monitor { name, there } => ("monitor", json!({ "name": name, "there": there })),
         HostEvent::Lost => ("lost", json!({})),
         HostEvent::Ended { reason } => ("ended", json!({ "reason": end_reason_name(*reason) })),
         HostEvent::TicketEnded { ticket, cause } => {
@@ -175,6 +176,10 @@ fn in_words(event: &HostEvent) -> Option<String> {
             RevokedBy::Released => "They gave control back. They still see your desktop.".to_owned(),
             RevokedBy::Policy => "Control was taken back: it is not allowed here any more.".to_owned(),
         },
+        HostEvent::Monitor { name, there: false } => {
+            format!("The monitor {name} is gone: they see nothing until it is back, and no other one.")
+        }
+        HostEvent::Monitor { name, there: true } => format!("The monitor {name} is back, and they see it again."),
         HostEvent::Lost => "The connection broke. Nothing is shown while they try to come back.".to_owned(),
         HostEvent::Ended { reason } => ended(end_reason_name(*reason)).to_owned(),
         HostEvent::TicketEnded { ticket, cause } => match cause.name() {
@@ -247,6 +252,8 @@ mod tests {
             (answered.0, &answered.1["answer"], &answered.1["place"]),
             ("answered", &json!("yes"), &json!("agent :1"))
         );
+        let gone = in_json(&HostEvent::Monitor { name: "DP-1".to_owned(), there: false });
+        assert_eq!((gone.0, &gone.1["name"], &gone.1["there"]), ("monitor", &json!("DP-1"), &json!(false)));
         assert_eq!(name(&HostEvent::ControlRequested), "control_requested");
         assert_eq!(name(&HostEvent::Controlling), "controlling");
         assert_eq!(in_json(&HostEvent::Revoked { by: RevokedBy::Esc }).1["by"], "esc");

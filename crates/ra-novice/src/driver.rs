@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use ra_channels::remdesk::ResultCode;
 use ra_session::offers::Refusal;
 use ra_session::{Effect, EndReason, LocalEvent, Milestone, PeerEvent, Session, Tell};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::audit::Step;
 use crate::event::{HostEvent, RefusedCause, end_reason_name, revoked_by_name};
@@ -39,6 +39,8 @@ pub(crate) async fn run(shared: Rc<Shared>, proved: Proved) {
         asker,
         local,
         local_in,
+        missing_monitor: watch::Sender::default(),
+        told_monitor: None,
         question: None,
         seen_since: None,
         policy_asked: None,
@@ -61,6 +63,9 @@ struct Driver<'a> {
     asker: Asker,
     local: mpsc::UnboundedSender<LocalEvent>,
     local_in: mpsc::UnboundedReceiver<LocalEvent>,
+    /// The monitor that is shared, while it is not there: as the screen has it, and as the novice was told.
+    missing_monitor: watch::Sender<Option<String>>,
+    told_monitor: Option<String>,
     /// The question that is open, and what was said about it.
     question: Option<OpenQuestion>,
     /// Since when the expert sees, if it does.
@@ -81,6 +86,7 @@ struct OpenQuestion {
 enum Happened {
     Local(LocalEvent),
     Heard(Result<FromExpert, LineError>),
+    Monitor,
     Time,
 }
 
@@ -88,9 +94,12 @@ impl Driver<'_> {
     /// Waits for one thing and does what it leads to. What happens here goes before what the wire brings.
     async fn turn(&mut self) {
         let deadline = self.session.deadline().map(|moment| self.shared.instant(moment));
+        let mut missing_monitor = self.missing_monitor.subscribe();
+        let told_monitor = &self.told_monitor;
         let happened = tokio::select! {
             biased;
             Some(event) = self.local_in.recv() => Happened::Local(event),
+            Ok(_) = missing_monitor.wait_for(|missing| missing != told_monitor) => Happened::Monitor,
             heard = async {
                 self.shared.hands.room().await;
                 self.line.next().await
@@ -110,6 +119,7 @@ impl Driver<'_> {
         let effects = match happened {
             Happened::Local(event) => self.session.handle_local(now, event),
             Happened::Time => self.session.handle_time(now),
+            Happened::Monitor => return self.report_monitor(),
             Happened::Heard(Ok(heard)) => match self.translate(heard) {
                 Some(event) => self.session.handle_peer(now, event),
                 None => return,
@@ -237,6 +247,16 @@ impl Driver<'_> {
         }
     }
 
+    /// The monitor that is shared went away, or is back.
+    fn report_monitor(&mut self) {
+        let missing = self.missing_monitor.borrow().clone();
+        let there = missing.is_none();
+        let before = std::mem::replace(&mut self.told_monitor, missing.clone());
+        if let Some(name) = missing.or(before) {
+            self.shared.report(HostEvent::Monitor { name, there });
+        }
+    }
+
     fn show_screen(&self, stamp: ra_session::Stamp<ra_session::View>) {
         let local = self.local.clone();
         let stalled = self.local.clone();
@@ -246,6 +266,7 @@ impl Driver<'_> {
             client: self.line.graphics_client(),
             wrapping: self.line.wrapping(),
             announced: self.line.announced_size(),
+            missing_monitor: self.missing_monitor.clone(),
             lost: Box::new(move || {
                 let _ = local.send(LocalEvent::DesktopLost);
             }),

@@ -58,6 +58,13 @@ pub enum HostEvent {
         /// By what.
         by: RevokedBy,
     },
+    /// The one monitor that is shared went away, and nothing is shown; or it is back.
+    Monitor {
+        /// Its name.
+        name: String,
+        /// It is back.
+        there: bool,
+    },
     /// The connection broke.
     Lost,
     /// The session ended.

@@ -108,7 +108,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::{Duration, Instant};
 
-    use ra_desktop::{Capture, Choice, Desktop, Waker};
+    use ra_desktop::{Capture, Choice, Desktop, MonitorChoice, Waker};
     use ra_session::novice::{Connecting, Controlling};
     use ra_session::{InputGate, Seat};
 
@@ -127,7 +127,8 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let (seat, gate, _) = Seat::new();
-            let Desktop { injector, watcher, capture, .. } = ra_desktop::open(Choice::Demo, gate.clone()).unwrap();
+            let Desktop { injector, watcher, capture, .. } =
+                ra_desktop::open(Choice::Demo, &MonitorChoice::All, gate.clone()).unwrap();
             let stopper = watcher.stopper();
             let watcher = std::thread::spawn(move || watcher.run(Box::new(|_| {})));
             let deadline = Instant::now() + DEADLINE;

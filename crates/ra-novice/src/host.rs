@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ra_desktop::{Cause, Choice, Demo, Desktop, OpenError, Waker, X11Access};
+use ra_desktop::{Cause, Choice, Demo, Desktop, MonitorChoice, OpenError, Waker, X11Access};
 use ra_policy::Policy;
 use ra_session::invitations::{EndCause, TicketId};
 use ra_session::offers::{Helper, OfferGuard};
@@ -139,20 +139,20 @@ enum Command {
 }
 
 impl SharedDesktop {
-    /// Opens a desktop.
+    /// Opens a desktop, or one monitor of it.
     ///
     /// # Errors
     /// One sentence for the novice: see [`OpenError`].
-    pub fn open(choice: Choice) -> Result<Self, OpenError> {
-        Self::opened(|input| ra_desktop::open(choice, input))
+    pub fn open(choice: Choice, monitor: &MonitorChoice) -> Result<Self, OpenError> {
+        Self::opened(|input| ra_desktop::open(choice, monitor, input))
     }
 
     /// Opens the X11 desktop of an agent, by the key that it handed over.
     ///
     /// # Errors
     /// As [`SharedDesktop::open`].
-    pub fn open_with(access: &X11Access) -> Result<Self, OpenError> {
-        Self::opened(|input| ra_desktop::open_with(access, input))
+    pub fn open_with(access: &X11Access, monitor: &MonitorChoice) -> Result<Self, OpenError> {
+        Self::opened(|input| ra_desktop::open_with(access, monitor, input))
     }
 
     fn opened(open: impl FnOnce(InputGate) -> Result<Desktop, OpenError>) -> Result<Self, OpenError> {

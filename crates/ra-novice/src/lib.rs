@@ -28,7 +28,7 @@
 //! let (host, handle) = host::Host::new(host::HostOptions {
 //!     ports: vec![Port::bind("[::]:3389".parse()?)?],
 //!     tls: identity.server_config()?,
-//!     desktop: host::SharedDesktop::open(ra_desktop::Choice::Auto)?,
+//!     desktop: host::SharedDesktop::open(ra_desktop::Choice::Auto, &ra_desktop::MonitorChoice::All)?,
 //!     store: Store::open(&paths.store())?,
 //!     scope: Scope::All,
 //!     when_stopped: host::WhenStopped::KeepTickets,

@@ -15,6 +15,7 @@ use ra_graphics::gfx::GfxServer;
 use ra_graphics::pointer::{Alpha, PointerEncoder, PointerShape};
 use ra_graphics::{FrameView, Rect, Size};
 use ra_session::{Stamp, View};
+use tokio::sync::watch;
 
 use crate::rdp::{FramesOut, FromGraphics, GraphicsClient, Wrapping};
 
@@ -41,6 +42,8 @@ pub(crate) struct Show {
     pub(crate) wrapping: Option<Wrapping>,
     /// The size of the desktop as the expert was told it.
     pub(crate) announced: (u16, u16),
+    /// Takes the name of the monitor that is shared while it is not there.
+    pub(crate) missing_monitor: watch::Sender<Option<String>>,
     /// Called when the desktop cannot be read any more.
     pub(crate) lost: Box<dyn FnOnce() + Send>,
     /// Called when the expert has taken nothing of what it was sent for [`SILENT_AFTER`].
@@ -264,6 +267,12 @@ impl Easel {
             if showing.unread {
                 let damage = self.capture.read()?;
                 showing.unread = false;
+                showing.show.missing_monitor.send_if_modified(|told| {
+                    let missing = self.capture.missing_monitor();
+                    let news = told.as_deref() != missing;
+                    *told = missing.map(str::to_owned);
+                    news
+                });
                 if damage.resized {
                     showing.pending.clear();
                     self.size.store(packed(self.capture.size()), Ordering::SeqCst);

@@ -595,7 +595,7 @@ fn r059_r061_a_running_host_removes_a_mapping_when_its_ticket_ends_and_the_rest_
     let (host, handle) = Host::new(HostOptions {
         ports: Vec::new(),
         tls: identity.server_config().unwrap(),
-        desktop: SharedDesktop::open(ra_desktop::Choice::Demo).unwrap(),
+        desktop: SharedDesktop::open(ra_desktop::Choice::Demo, &ra_desktop::MonitorChoice::All).unwrap(),
         store: place.store(),
         scope: crate::book::Scope::All,
         when_stopped: WhenStopped::EndTickets,
