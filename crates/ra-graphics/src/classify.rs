@@ -18,14 +18,20 @@ pub(crate) enum Encoding {
     Planes,
     /// Planar, unless the palette turns out shorter.
     PlanesOrPalette,
+    /// The pixels as they are: the bulk compression finds the letters in them that were there before.
+    Pixels,
     /// Not in one piece: cells for themselves may have fewer colours.
     Cut,
 }
 
 /// The encoding of the rectangle that was scanned last. New kinds of content and codecs are entered here.
-pub(crate) fn choose(colours: Colours, scanned: &Scanner, rect: Rect) -> Encoding {
+///
+/// `bulk`: the frame will go through the bulk compression, because it is brief or the line is slow.
+pub(crate) fn choose(colours: Colours, scanned: &Scanner, rect: Rect, bulk: bool) -> Encoding {
     match colours {
         Colours::One(colour) => return Encoding::Fill(colour),
+        // Text in many colours, with soft edges.
+        Colours::Many if bulk && rect.area() <= MOST_PIXELS && !scanned.is_natural() => return Encoding::Pixels,
         Colours::Many if rect.width > CELL => return Encoding::Cut,
         Colours::Many => return Encoding::Planes,
         Colours::Few => {}
@@ -43,6 +49,10 @@ pub(crate) fn choose(colours: Colours, scanned: &Scanner, rect: Rect) -> Encodin
     }
 }
 
+/// Pixels of one message at four bytes each, so that it fits one segment of 65,535 bytes with its header.
+const MOST_PIXELS: usize = 16_000;
+/// A picture is no text when its commonest colour covers less than one part in so many.
+const BACKGROUND: u32 = 8;
 /// Most colours that a palette may hold. Source: [MS-RDPEGFX] 2.2.4.1.1.3.1.3, paletteCount.
 pub(crate) const MAX_COLOURS: usize = 127;
 
@@ -95,6 +105,18 @@ impl Scanner {
     /// The runs of the rectangle that was scanned last, unless it had too many colours.
     pub(crate) fn runs(&self) -> &[Run] {
         &self.runs
+    }
+
+    /// Whether a rectangle of many colours is a photograph or film rather than text in front of something: no colour
+    /// covers much of what was looked at.
+    pub(crate) fn is_natural(&self) -> bool {
+        let mut covered = [0u32; MAX_COLOURS];
+        let mut all = 0;
+        for run in &self.runs {
+            covered[usize::from(run.colour)] += run.length;
+            all += run.length;
+        }
+        covered.iter().max().is_none_or(|most| most * BACKGROUND < all)
     }
 
     /// Scans a rectangle, which must not be empty and must lie inside the picture.

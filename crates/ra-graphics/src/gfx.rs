@@ -2,6 +2,7 @@
 //!
 //! Source: [MS-RDPEGFX] 3.2, server details.
 
+mod bulk;
 mod paint;
 mod payload;
 
@@ -22,6 +23,7 @@ use crate::geometry::Rect;
 use crate::line::Line;
 use crate::pacing::Pacing;
 use crate::plan::{Means, Planner};
+use bulk::Bulk;
 use paint::Painter;
 use payload::Payloads;
 
@@ -44,6 +46,7 @@ pub struct GfxServer {
     line: Line,
     planner: Planner,
     painter: Painter,
+    bulk: Bulk,
 }
 
 /// What is wrong with a message of the peer, or with a call.
@@ -103,7 +106,7 @@ impl GfxServer {
                 other => debug!(command = other, "ignored a graphics message that no client should send"),
             }
         }
-        Ok(payloads.into_vec())
+        Ok(payloads.wrap(&mut self.bulk, false))
     }
 
     /// Whether the versions are agreed on.
@@ -154,10 +157,10 @@ impl GfxServer {
         let mut payloads = Payloads::default();
         self.painter.prepare(picture.size(), &mut payloads).map_err(GfxError::Encode)?;
         let room = self.line.room();
-        let Self { pacing, planner, painter, line, .. } = self;
+        let Self { pacing, planner, painter, line, bulk, .. } = self;
         planner.make(picture, damage, at, Means { video: self.video && painter.can_film(), room });
         if planner.is_empty() {
-            return Ok(payloads.into_vec());
+            return Ok(payloads.wrap(bulk, false));
         }
         let frame_id = pacing.send();
         let start = GfxPdu::StartFrame(StartFramePdu { timestamp: timestamp(at), frame_id });
@@ -173,7 +176,9 @@ impl GfxServer {
             return Err(GfxError::Encode(error));
         }
         painter.natural().iter().for_each(|rect| planner.saw_natural(*rect, at));
-        let payloads = payloads.into_vec();
+        // The client's time is worth more than the bytes of a long frame, unless the line is slow.
+        let shorter = room.is_some() || payloads.len() <= BRIEF;
+        let payloads = payloads.wrap(bulk, shorter);
         let bytes = payloads.iter().map(Vec::len).sum();
         if !pacing.is_suspended() {
             line.sent(frame_id, bytes, at);
@@ -197,6 +202,7 @@ impl GfxServer {
         self.agreed = Some(best);
         // Surfaces and codec contexts do not survive a new agreement, and frames from before it are not acknowledged.
         self.painter.forget();
+        self.bulk.forget();
         self.planner.repaint();
         self.pacing.restart();
         self.line.forget();
@@ -272,6 +278,8 @@ fn timestamp(at: Duration) -> Timestamp {
 
 /// A cache import offer of 5,462 entries, the most that a client may have, is 65,546 bytes long; nothing else comes near.
 const LONGEST_MESSAGE: usize = 128 * 1024;
+/// A frame of so many bytes is compressed and decompressed in no time, whatever the line.
+const BRIEF: usize = 128 * 1024;
 /// Length of RDPGFX_HEADER.
 const HEADER: usize = 8;
 const FRAME_ACKNOWLEDGE: u16 = 0x000D;

@@ -162,7 +162,7 @@ impl Planner {
                 continue;
             }
             // A few cells are looked at each time, so that text where a film was is soon sent as text again.
-            if (cell + self.frames).is_multiple_of(LOOKED_AT) && self.scanner.scan(picture, part) != Colours::Many {
+            if (cell + self.frames).is_multiple_of(LOOKED_AT) && !self.is_natural(picture, part) {
                 self.history.plain(cell);
                 continue;
             }
@@ -228,9 +228,16 @@ impl Planner {
         }
         let natural: Vec<_> =
             (self.grid.damaged()).filter(|(_, part)| self.scanner.scan(picture, *part) == Colours::Many).collect();
-        if natural.iter().map(|(_, part)| part.area() * NATURAL_BYTES).sum::<usize>() > room {
+        let pixels: usize = natural.iter().map(|(_, part)| part.area()).sum();
+        let bounds = natural.iter().fold(Rect::default(), |bounds, (_, part)| bounds.union(*part));
+        // Video encodes everything between them as well.
+        if pixels * NATURAL_BYTES > room && pixels * 2 >= bounds.area() {
             natural.into_iter().for_each(|(cell, _)| self.pick(cell));
         }
+    }
+
+    fn is_natural(&mut self, picture: &FrameView<'_>, part: Rect) -> bool {
+        self.scanner.scan(picture, part) == Colours::Many && self.scanner.is_natural()
     }
 
     fn pick(&mut self, cell: usize) {

@@ -30,6 +30,8 @@ pub(super) struct Painter {
     fill: Option<SolidFillPdu>,
     natural: Vec<Rect>,
     data: Vec<u8>,
+    /// The frame will be compressed as a whole.
+    bulk: bool,
 }
 
 /// Which surfaces the client has.
@@ -113,6 +115,9 @@ impl Painter {
     ) -> EncodeResult<()> {
         let (plan, moves) = planner.last();
         self.natural.clear();
+        // The bytes of what is sent exactly can be told beforehand only as at most so many.
+        let pixels: usize = plan.strips.iter().map(|strip| strip.area()).sum();
+        self.bulk = room.is_some() || pixels * 4 <= super::BRIEF;
         if plan.new_aside {
             self.new_aside(picture.size(), payloads)?;
         }
@@ -195,7 +200,7 @@ impl Painter {
         let colours = self.scanner.scan(picture, rect);
         let mut data = std::mem::take(&mut self.data);
         data.clear();
-        let codec = match choose(colours, &self.scanner, rect) {
+        let codec = match choose(colours, &self.scanner, rect, self.bulk) {
             Encoding::Cut => {
                 self.data = data;
                 return cut(rect, CELL).try_for_each(|cell| self.rect(picture, cell, payloads));
@@ -212,8 +217,18 @@ impl Painter {
                 self.clear.runs(&self.scanner, &mut data);
                 Codec1Type::ClearCodec
             }
+            Encoding::Pixels => {
+                for y in usize::from(rect.y)..usize::from(rect.y) + usize::from(rect.height) {
+                    // The fourth byte means nothing, and must not look different for nothing.
+                    let pixels = picture.row(rect, y).as_chunks::<4>().0;
+                    data.extend(pixels.iter().flat_map(|&[b, g, r, _]| [b, g, r, 0]));
+                }
+                Codec1Type::Uncompressed
+            }
             Encoding::Planes => {
-                self.natural.push(rect);
+                if self.scanner.is_natural() {
+                    self.natural.push(rect);
+                }
                 self.planar.encode(picture, rect, 0, RowOrder::TopDown, AlphaPlane::Skipped, &mut data);
                 Codec1Type::Planar
             }

@@ -1,42 +1,58 @@
 //! Payloads of the graphics channel: several messages in one segment of at most 65,535 bytes.
 //!
-//! Nothing is compressed: the pixels already are, and the general compressor costs more time than it saves.
-//!
 //! Source: [MS-RDPEGFX] 2.2.5.1, RDP_SEGMENTED_DATA.
 
-use ironrdp_core::{Encode as _, EncodeResult, WriteCursor, encode_vec};
+use ironrdp_core::{Encode as _, EncodeResult, WriteCursor};
 use ironrdp_egfx::pdu::GfxPdu;
-use ironrdp_graphics::zgfx::wrap_uncompressed;
 
-/// Collects messages into payloads.
+use super::bulk::Bulk;
+
+/// Collects messages into blocks, each of which becomes one payload.
 #[derive(Debug, Default)]
-pub(crate) struct Payloads {
+pub(super) struct Payloads {
     full: Vec<Vec<u8>>,
     open: Vec<u8>,
 }
 
 impl Payloads {
-    pub(crate) fn push(&mut self, message: &GfxPdu) -> EncodeResult<()> {
+    pub(super) fn push(&mut self, message: &GfxPdu) -> EncodeResult<()> {
         let size = message.size();
-        if size > SEGMENT {
+        if self.open.len() + size > SEGMENT {
             self.close();
-            self.full.push(wrap_uncompressed(&encode_vec(message)?));
-            return Ok(());
-        }
-        if self.open.len() + size > HEADER.len() + SEGMENT {
-            self.close();
-        }
-        if self.open.is_empty() {
-            self.open.extend_from_slice(&HEADER);
         }
         let start = self.open.len();
         self.open.resize(start + size, 0);
         message.encode(&mut WriteCursor::new(&mut self.open[start..]))
     }
 
-    pub(crate) fn into_vec(mut self) -> Vec<Vec<u8>> {
+    /// Bytes that have been collected.
+    pub(super) fn len(&self) -> usize {
+        self.open.len() + self.full.iter().map(Vec::len).sum::<usize>()
+    }
+
+    /// The payloads, which must be sent in this order; with `shorter`, compressed where that makes them shorter.
+    pub(super) fn wrap(mut self, bulk: &mut Bulk, shorter: bool) -> Vec<Vec<u8>> {
         self.close();
-        self.full
+        let wrap = |block: Vec<u8>| {
+            let mut payload = Vec::with_capacity(block.len() + HEADERS);
+            if block.len() <= SEGMENT {
+                payload.push(SINGLE);
+                bulk.segment(&block, shorter, &mut payload);
+                return payload;
+            }
+            payload.push(MULTIPART);
+            payload.extend_from_slice(&(block.len().div_ceil(SEGMENT) as u16).to_le_bytes());
+            payload.extend_from_slice(&(block.len() as u32).to_le_bytes());
+            for part in block.chunks(SEGMENT) {
+                let length = payload.len();
+                payload.extend_from_slice(&[0; 4]);
+                bulk.segment(part, shorter, &mut payload);
+                let written = (payload.len() - length - 4) as u32;
+                payload[length..length + 4].copy_from_slice(&written.to_le_bytes());
+            }
+            payload
+        };
+        self.full.into_iter().map(wrap).collect()
     }
 
     fn close(&mut self) {
@@ -48,8 +64,10 @@ impl Payloads {
 
 /// Most bytes of one segment.
 const SEGMENT: usize = 65_535;
-/// A single segment, RDP 8.0 format, not compressed.
-const HEADER: [u8; 2] = [0xE0, 0x04];
+const SINGLE: u8 = 0xE0;
+const MULTIPART: u8 = 0xE1;
+/// What is around the data of a payload of a few segments.
+const HEADERS: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -74,18 +92,20 @@ mod tests {
                 })
             })
             .collect();
-        let mut payloads = Payloads::default();
-        messages.iter().for_each(|message| payloads.push(message).unwrap());
-        let mut decoded = Vec::new();
-        let mut decompressor = Decompressor::new();
-        for payload in payloads.into_vec() {
-            let mut bytes = Vec::new();
-            decompressor.decompress(&payload, &mut bytes).unwrap();
-            let mut cursor = ReadCursor::new(&bytes);
-            while !cursor.is_empty() {
-                decoded.push(decode_cursor::<GfxPdu>(&mut cursor).unwrap());
+        for shorter in [false, true] {
+            let (mut bulk, mut decompressor) = (Bulk::default(), Decompressor::new());
+            let mut payloads = Payloads::default();
+            messages.iter().for_each(|message| payloads.push(message).unwrap());
+            let mut decoded = Vec::new();
+            for payload in payloads.wrap(&mut bulk, shorter) {
+                let mut bytes = Vec::new();
+                decompressor.decompress(&payload, &mut bytes).unwrap();
+                let mut cursor = ReadCursor::new(&bytes);
+                while !cursor.is_empty() {
+                    decoded.push(decode_cursor::<GfxPdu>(&mut cursor).unwrap());
+                }
             }
+            assert_eq!(decoded, messages);
         }
-        assert_eq!(decoded, messages);
     }
 }
