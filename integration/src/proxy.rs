@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::Failure;
 
@@ -16,6 +16,8 @@ pub struct Proxy {
 #[derive(Default)]
 struct Line {
     silent: AtomicBool,
+    held: Mutex<bool>,
+    goes_on: Condvar,
     bytes: AtomicU64,
     connections: Mutex<Vec<TcpStream>>,
 }
@@ -58,9 +60,20 @@ impl Proxy {
         self.line.silent.store(true, Ordering::Relaxed);
     }
 
+    /// Takes nothing more from either side until [`Proxy::go_on`]: whoever sends is held up, and loses nothing.
+    pub fn hold(&self) {
+        self.line.set_held(true);
+    }
+
+    /// Passes on again, what was held up first.
+    pub fn go_on(&self) {
+        self.line.set_held(false);
+    }
+
     /// Closes every connection; new ones are forwarded again.
     pub fn cut(&self) {
         self.line.silent.store(false, Ordering::Relaxed);
+        self.go_on();
         for stream in self.line.connections.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let _gone = stream.shutdown(Shutdown::Both);
         }
@@ -74,6 +87,17 @@ impl Drop for Proxy {
 }
 
 impl Line {
+    fn set_held(&self, held: bool) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
+        self.goes_on.notify_all();
+    }
+
+    /// Waits for as long as the line is held.
+    fn pass(&self) {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.goes_on.wait_while(held, |held| *held).unwrap_or_else(PoisonError::into_inner));
+    }
+
     fn join(self: &Arc<Self>, near: &TcpStream, far: &TcpStream) -> std::io::Result<()> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner).extend([near.try_clone()?, far.try_clone()?]);
         for (from, to) in [(near, far), (far, near)] {
@@ -87,6 +111,7 @@ impl Line {
                     if line.silent.load(Ordering::Relaxed) {
                         continue;
                     }
+                    line.pass();
                     line.bytes.fetch_add(n as u64, Ordering::Relaxed);
                     if to.write_all(&buffer[..n]).is_err() {
                         break;

@@ -452,5 +452,5 @@ fn has_no_ipv6(error: &std::io::Error) -> bool {
 const BACKLOG: u32 = 64;
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
-/// A peer whose TCP acknowledges nothing for this long is gone.
-const UNACKNOWLEDGED_FOR: Duration = Duration::from_secs(30);
+/// A peer whose TCP acknowledges nothing, or has no room, for this long is gone: as patient as the screen is.
+const UNACKNOWLEDGED_FOR: Duration = crate::screen::SILENT_AFTER;

@@ -560,8 +560,9 @@ fn frame_size(capture: &dyn Capture) -> Size {
 /// one round trip; three seconds cover a satellite.
 const PIPELINE_WITHIN: Duration = Duration::from_secs(3);
 
-/// An expert that takes nothing for so long is gone, whatever its TCP says: a relay may keep that alive.
-pub(crate) const SILENT_AFTER: Duration = Duration::from_secs(30);
+/// An expert that takes nothing for so long is gone, whatever its TCP says: a relay may keep that alive. A viewer or a network that
+/// stands still for a minute comes back to the newest picture.
+pub(crate) const SILENT_AFTER: Duration = Duration::from_secs(75);
 
 /// Messages of a peer that may wait. It acknowledges two frames at most and says little else.
 const PEER_WISHES: usize = 256;

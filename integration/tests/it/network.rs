@@ -3,7 +3,8 @@
 use std::fs;
 
 use integration::proxy::Proxy;
-use integration::{Outcome, Signal, Stage, probe};
+use integration::xserver::XServer;
+use integration::{Outcome, Picture, Signal, Stage, probe};
 
 use crate::session::Session;
 
@@ -74,6 +75,53 @@ fn when_the_network_goes_silent_esc_still_works_and_both_can_leave() -> Outcome 
     expert.signal(Signal::TERM)?;
     expert.wait_exit().map(drop)
 }
+
+#[test]
+fn a_viewer_that_stands_still_comes_back_to_the_newest_picture() -> Outcome {
+    let name = "a_viewer_that_stands_still_comes_back_to_the_newest_picture";
+    if !probe::has_all(name, &["Xvfb", "xsetroot"]) {
+        return Ok(());
+    }
+    let (stage, front) = (Stage::new()?, Stage::new()?);
+    let screen = XServer::virtual_screen(1280, 720)?;
+    let paint = |colour: [u8; 3]| {
+        let [red, green, blue] = colour;
+        screen.tool("xsetroot", &["-solid", &format!("#{red:02x}{green:02x}{blue:02x}")])
+    };
+    let invite = stage.novice().invites_on("x11", "Kim Aalbers").arg("--password-file").arg(stage.password_file());
+    let invite = invite.with("--advertise", front.addr().to_string()).env("DISPLAY", screen.display());
+    let mut novice = invite.start()?;
+    novice.wait_event("listening")?;
+    let proxy = Proxy::start(front.addr(), stage.addr())?;
+    let expert = stage.expert().watches()?;
+    novice.says("y", "view")?;
+    expert.until("the picture", |seen| seen.events.iter().any(|e| e.name() == "first_frame").then_some(()))?;
+    let is_all = |picture: &Picture, colour| {
+        let places = [(0, 0), (1279, 0), (640, 360), (0, 719), (1279, 719)];
+        places.iter().all(|(x, y)| picture.pixel(*x, *y) == Some(colour)).then_some(())
+    };
+    paint([200, 100, 50])?;
+    expert.sees("the first picture", |picture| is_all(picture, [200, 100, 50]))?;
+
+    proxy.hold();
+    let (bytes, resident) = (proxy.bytes(), novice.process().resident()?);
+    for change in 0..CHANGES {
+        paint([change, 255 - change, 7])?;
+    }
+    paint([1, 2, 3])?;
+    let grown = novice.process().resident()?.saturating_sub(resident);
+    assert!(grown < 8 << 20, "{grown} bytes more for an expert who takes nothing");
+    assert!(expert.sees("what it had", |picture| Some(picture.pixel(640, 360)))? != Some([1, 2, 3]));
+    proxy.go_on();
+    expert.sees("the newest picture", |picture| is_all(picture, [1, 2, 3]))?;
+    let sent = proxy.bytes() - bytes;
+    assert!(sent < u64::from(CHANGES) * 100, "{sent} bytes: pictures that nobody wants any more");
+    assert!(!novice.has_seen("ended"), "{}", novice.report());
+    Ok(())
+}
+
+/// How often the screen changes while nobody can see it. Each change would be some 300 bytes.
+const CHANGES: u8 = 200;
 
 #[test]
 fn a_port_that_is_taken_is_said_and_nothing_is_written() -> Outcome {

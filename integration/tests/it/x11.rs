@@ -281,6 +281,52 @@ fn the_picture_follows_the_size_of_the_screen() -> Outcome {
     Ok(())
 }
 
+#[test]
+fn one_monitor_is_shared_and_nothing_beside_it() -> Outcome {
+    if !probe::has_all("one_monitor_is_shared_and_nothing_beside_it", &[X11, &["xrandr", "xsetroot"]].concat()) {
+        return Ok(());
+    }
+    let stage = Stage::new()?;
+    let screen = XServer::virtual_screen(1280, 720)?;
+    screen.tool("xrandr", &["--setmonitor", "LEFT", "640/100x720/100+0+0", "screen"])?;
+    let right = ["--setmonitor", "RIGHT", "640/100x720/100+640+0", "none"];
+    screen.tool("xrandr", &right)?;
+    screen.tool("xsetroot", &["-solid", "#336699"])?;
+    // It reaches across both.
+    let _xterm = xterm(&screen, &stage, "for i in 1 2 3 4 5 6 7; do seq -s ' ' $i 60; done; exec cat")?;
+    let invite = |monitor: &str| {
+        let invite = stage.novice().invites_on("x11", "Kim Aalbers").arg("--password-file").arg(stage.password_file());
+        invite.args(["--monitor", monitor]).env("DISPLAY", screen.display()).start()
+    };
+    let mut wrong = invite("3")?;
+    assert_eq!(wrong.exit_code()?, Some(2), "{}", wrong.report());
+    wrong.process().look(|seen| {
+        let listed = "there are: 1 (LEFT, 640x720 at 0,0), 2 (RIGHT, 640x720 at 640,0)";
+        assert!(seen.err.contains(listed), "{}", seen.err);
+    });
+    assert!(!stage.invitation().exists());
+
+    let mut novice = invite("2")?;
+    novice.wait_event("listening")?;
+    let expert = stage.expert().watches()?;
+    novice.says("y", "view")?;
+    expert.until("the picture", |seen| seen.events.iter().any(|e| e.name() == "first_frame").then_some(()))?;
+    let same = |picture: &Picture| {
+        let source = screen.picture(stage.path()).ok()?.part(640, 0, 640, 720);
+        (source.colours() > 2 && picture.width() == 640 && picture.difference(&source) == 0).then_some(())
+    };
+    expert.sees("the right monitor", same)?;
+    screen.tool("xrandr", &["--delmonitor", "RIGHT"])?;
+    screen.tool("xsetroot", &["-solid", "#993366"])?;
+    let gone = novice.wait_event("monitor")?;
+    assert_eq!((gone.text("name"), gone.field("there")), (Some("RIGHT"), Some(&false.into())));
+    expert.sees("nothing", |picture| (picture.colours() == 1 && picture.pixel(0, 0) == Some([0; 3])).then_some(()))?;
+    screen.tool("xrandr", &right)?;
+    screen.tool("xsetroot", &["-solid", "#669933"])?;
+    assert_eq!(novice.wait_event("monitor")?.field("there"), Some(&true.into()));
+    expert.sees("the right monitor again", same)
+}
+
 fn pointer_comes_to(screen: &XServer, place: (i32, i32)) -> Outcome {
     let deadline = Instant::now() + PATIENCE;
     loop {
