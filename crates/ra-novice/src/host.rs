@@ -1,6 +1,6 @@
 //! The host: ports, tickets and one desktop, for as long as a ticket is open.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,6 +28,7 @@ use crate::identity::ServerTls;
 use crate::listen::{self, Port, Standing};
 use crate::mappings::MappingKeeper;
 use crate::prompt::{Prompt, Status};
+use crate::rdp::Link;
 use crate::screen::Screen;
 use crate::store::{Store, StoreError};
 
@@ -254,6 +255,7 @@ impl Host {
         let watching = watch(desktop.watcher, handle.clone()).map_err(HostError::Thread)?;
         let shared = Rc::new(Shared {
             tls: options.tls,
+            link: Cell::new(link_of(&(options.policy)())),
             screen: Screen::start(desktop.capture).map_err(HostError::Thread)?,
             hands: Hands::start(desktop.injector).map_err(HostError::Thread)?,
             view,
@@ -306,6 +308,7 @@ pub(crate) struct Shared {
     pub(crate) view: ViewGate,
     pub(crate) book: RefCell<Book>,
     pub(crate) policy: Box<dyn Fn() -> Policy>,
+    link: Cell<Link>,
     pub(crate) helpers: Box<dyn Fn() -> Helpers>,
     pub(crate) accounts: Option<Accounts>,
     pub(crate) offers: RefCell<OfferGuard>,
@@ -418,8 +421,14 @@ impl Shared {
         self.refresh();
     }
 
+    /// What policy takes the way to an expert to bear, as it was read last: a stranger's connection is no reason to read it anew.
+    pub(crate) fn link(&self) -> Link {
+        self.link.get()
+    }
+
     /// Takes control back where policy no longer allows it; looking on is not affected.
     fn narrow(&self) {
+        self.link.set(link_of(&(self.policy)()));
         let forbidden = match &*self.current.borrow() {
             Some(current) => current.standing.may_control(&(self.policy)()).is_none(),
             None => false,
@@ -437,6 +446,7 @@ impl Shared {
     /// How TLS is to be spoken now: experts are asked for a key only where policy has a use for one.
     pub(crate) fn tls(&self) -> Arc<ServerConfig> {
         let policy = (self.policy)();
+        self.link.set(link_of(&policy));
         let has_use = policy.may_be_offered().is_ok() || !policy.allows_buddies();
         Arc::clone(if has_use { &self.tls.asking } else { &self.tls.silent })
     }
@@ -498,6 +508,10 @@ impl Shared {
             let _ = current.local.send(event);
         }
     }
+}
+
+fn link_of(policy: &Policy) -> Link {
+    if policy.saves_bandwidth() { Link::Slow } else { Link::Fast }
 }
 
 /// Starts the ESC watcher on its own thread.

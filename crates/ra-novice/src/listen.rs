@@ -199,9 +199,10 @@ async fn prove(shared: &Rc<Shared>, stream: TcpStream, peer: SocketAddr) -> Resu
         *admitted.borrow_mut() = Some(looked_up);
         is_admitted
     };
+    let picture = (shared.screen.size(), shared.link());
     let accepted = tokio::select! {
         biased;
-        accepted = rdp::accept(stream, Allowance::bytes(READ_BEFORE_PROOF), || shared.tls(), shared.screen.size(), admit) => accepted,
+        accepted = rdp::accept(stream, Allowance::bytes(READ_BEFORE_PROOF), || shared.tls(), picture, admit) => accepted,
         () = async {
             tokio::time::sleep_until(started + CLIENT_INFO_WITHIN).await;
             if heard.get() { std::future::pending().await }

@@ -204,7 +204,7 @@ impl Easel {
             while let Some(message) = next.take() {
                 match message {
                     ToScreen::Show(show) => {
-                        tracing::debug!("showing");
+                        tracing::debug!(client = ?show.client, "showing");
                         next = self.show(*show);
                     }
                     ToScreen::End => return,

@@ -40,7 +40,7 @@ pub enum Setting {
     ViewMessage,
     /// `ShareControlMessage`: the same for control.
     ShareControlMessage,
-    /// `UseBandwidthOptimization`: read, and without effect.
+    /// `UseBandwidthOptimization`: fewer colours for fewer bytes.
     UseBandwidthOptimization,
     /// `OptimizeBandwidth`: read, and without effect; neither name nor numbers are confirmed anywhere.
     OptimizeBandwidth,

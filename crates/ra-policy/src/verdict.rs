@@ -180,6 +180,13 @@ impl Policy {
         if self.says(Setting::AllowUnsolicited) { Ok(()) } else { Err(Denied::Offer) }
     }
 
+    /// Whether sessions should be sparing with what they send. Only some layer that says so makes it so; nothing is allowed
+    /// or forbidden by it.
+    #[must_use]
+    pub fn saves_bandwidth(&self) -> bool {
+        self.says(Setting::UseBandwidthOptimization)
+    }
+
     /// Whether a list of helpers names this one; also where offers are not allowed.
     #[must_use]
     pub fn lists_offerer(&self, name: &HelperName) -> bool {

@@ -282,6 +282,32 @@ fn the_picture_follows_the_size_of_the_screen() -> Outcome {
 }
 
 #[test]
+fn s117_where_policy_saves_bandwidth_there_are_fewer_colours() -> Outcome {
+    let name = "s117_where_policy_saves_bandwidth_there_are_fewer_colours";
+    if !probe::has_all(name, &[&["Xvfb", "xsetroot", "import"], FREERDP].concat()) {
+        return Ok(());
+    }
+    // Of 8 bits a colour 5 or 6 are kept: this one is between two of those that are left.
+    let colour = [0x13, 0x57, 0x9B];
+    for (policy, all) in [("", true), ("UseBandwidthOptimization = 1\n", false)] {
+        let stage = Stage::new()?;
+        stage.policy(policy)?;
+        let screen = XServer::virtual_screen(640, 480)?;
+        screen.tool("xsetroot", &["-solid", "#13579b"])?;
+        let mut novice = host(&stage, &screen)?;
+        // With a depth of its own it does not ask for the pipeline.
+        let expert = FreeRdp::opens(&stage, PASSWORD, &["/bpp:32"])?;
+        novice.says("y", "view")?;
+        expert.sees("the colour", |picture| {
+            let seen = picture.pixel(320, 240)?;
+            let near = seen.iter().zip(colour).all(|(seen, wanted)| seen.abs_diff(wanted) < 8);
+            (near && (seen == colour) == all).then_some(())
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
 fn one_monitor_is_shared_and_nothing_beside_it() -> Outcome {
     if !probe::has_all("one_monitor_is_shared_and_nothing_beside_it", &[X11, &["xrandr", "xsetroot"]].concat()) {
         return Ok(());

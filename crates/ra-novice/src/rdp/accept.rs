@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
-use super::capabilities;
+use super::capabilities::{self, Link};
 use super::line::Line;
 use super::metered::{Allowance, Metered};
 use super::pictures::GraphicsInbox;
@@ -63,7 +63,7 @@ pub(crate) async fn accept(
     stream: TcpStream,
     allowance: Allowance,
     tls: impl FnOnce() -> Arc<ServerConfig>,
-    size: ra_desktop::Size,
+    (size, link): (ra_desktop::Size, Link),
     admit: impl FnOnce(ClientHello) -> bool,
 ) -> Result<Line, Refusal> {
     let mut stream = Metered::new(stream, allowance.clone());
@@ -71,7 +71,7 @@ pub(crate) async fn accept(
 
     let size = DesktopSize { width: size.width, height: size.height };
     let graphics = GraphicsInbox::default();
-    let mut acceptor = Acceptor::new(SecurityProtocol::SSL, size, capabilities::announced(size), None);
+    let mut acceptor = Acceptor::new(SecurityProtocol::SSL, size, capabilities::announced(size, link), None);
     acceptor.attach_static_channel(RemdeskNovice::new());
     if let Ok(encomsp) = EncomspNovice::new(EXPERT, "Expert") {
         acceptor.attach_static_channel(encomsp);

@@ -8,10 +8,19 @@ use ironrdp_pdu::rdp::capability_sets::{
 use ra_graphics::bitmap::{BitmapClient, ColorDepth};
 use ra_graphics::pointer::PointerClient;
 
+/// What the way to an expert is taken to bear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// All colours.
+    Fast,
+    /// Policy asks for fewer bytes: fewer colours, where the graphics pipeline is not spoken.
+    Slow,
+}
+
 /// The Demand Active of this host, for a desktop of `size`.
 ///
 /// Fast-path output is a must in Remote Assistance ([MS-RA] 3.3). No orders: everything is pictures.
-pub(super) fn announced(size: DesktopSize) -> Vec<CapabilitySet> {
+pub(super) fn announced(size: DesktopSize, link: Link) -> Vec<CapabilitySet> {
     vec![
         CapabilitySet::General(caps::General {
             major_platform_type: caps::MajorPlatformType::UNIX,
@@ -24,7 +33,11 @@ pub(super) fn announced(size: DesktopSize) -> Vec<CapabilitySet> {
             suppress_output_support: true,
         }),
         CapabilitySet::Bitmap(caps::Bitmap {
-            pref_bits_per_pix: 32,
+            // A client takes the depth over in its answer; the pipeline has its own.
+            pref_bits_per_pix: match link {
+                Link::Fast => 32,
+                Link::Slow => 16,
+            },
             desktop_width: size.width,
             desktop_height: size.height,
             desktop_resize_flag: true,

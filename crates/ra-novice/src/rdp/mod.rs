@@ -14,6 +14,7 @@ mod wrapping;
 mod writer;
 
 pub(crate) use accept::{ClientHello, Refusal, accept};
+pub(crate) use capabilities::Link;
 pub(crate) use line::{FromExpert, Line, LineError};
 pub(crate) use metered::Allowance;
 pub(crate) use pictures::{FromGraphics, GraphicsClient};
