@@ -89,3 +89,26 @@ fn a_click_in_a_window_that_had_to_shrink_lands_where_it_was_aimed_at() -> Outco
     assert!(input_so_far(&session.expert.picture()?).contains("1 click"));
     Ok(())
 }
+
+#[test]
+fn the_box_about_the_session_comes_and_goes_and_is_in_no_screenshot() -> Outcome {
+    if !probe::has_all("the_box_about_the_session_comes_and_goes_and_is_in_no_screenshot", NEEDED) {
+        return Ok(());
+    }
+    let screen = XServer::virtual_screen(1400, 800)?;
+    let session = on(&screen)?;
+    let told = told_word(&session.novice).ok_or_else(|| Failure::new("no word was told"))?;
+    let shown = |picture: &Picture| (word(picture).as_ref() == Some(&told)).then_some(());
+    sees(&screen, &session.stage, "the word of the run", shown)?;
+    // Its edge, which is yellow, lies 8 pixels from the window's.
+    let edge = |picture: &Picture| picture.pixel(9, 9) == Some([0xff, 0xd8, 0x00]);
+    screen.tool("xdotool", &["key", "ctrl+alt+s"])?;
+    sees(&screen, &session.stage, "the box", |picture| edge(picture).then_some(()))?;
+    let saved = session.expert.picture()?;
+    assert_eq!(word(&saved), Some(told.clone()), "the novice's picture is not the window's");
+    assert!(!edge(&saved));
+    screen.tool("xdotool", &["key", "ctrl+alt+s"])?;
+    sees(&screen, &session.stage, "the word without the box", shown)?;
+    assert!(!edge(&screen.picture(session.stage.path())?));
+    Ok(())
+}

@@ -67,13 +67,17 @@ impl Overlay {
 
 /// The text of the box, at most [`LINES`] lines.
 fn text(news: &Stats, time: Duration) -> String {
-    let seconds = time.as_secs_f64().max(0.001);
     let mut text = String::from("expert-connect (Ctrl+Alt+S hides)\n");
     // Writing into a text cannot fail.
     let _ = match news.round_trip {
         Some(round_trip) => writeln!(text, "delay   {:.1} ms", round_trip.as_secs_f64() * 1000.0),
         None => writeln!(text, "delay   not known"),
     };
+    if time < SHORTEST {
+        text.push_str("measuring\n");
+        return text;
+    }
+    let seconds = time.as_secs_f64();
     let _ = writeln!(text, "frames  {:.1} /s", news.frames as f64 / seconds);
     let _ = writeln!(text, "data    {}", rate(news.bytes as f64 * 8.0 / seconds));
     let total: u64 = Codec::ALL.iter().map(|&codec| news.of(codec)).sum();
@@ -117,6 +121,8 @@ impl DrawTarget for Overlay {
     }
 }
 
+/// What comes in less says nothing about a second.
+const SHORTEST: Duration = Duration::from_millis(100);
 /// From the window's edges.
 const PLACE: u32 = 8;
 /// Room for the first line, in pixels: 34 letters of 7.
@@ -148,6 +154,7 @@ mod tests {
             said.lines().skip(1).collect::<Vec<_>>(),
             ["delay   not known", "frames  0.0 /s", "data    0 bit/s"]
         );
+        assert!(text(&Stats::default(), Duration::from_micros(9)).ends_with("delay   not known\nmeasuring\n"));
         let mut news = Stats::default();
         (news.frames, news.bytes) = (90, 250_000);
         news.round_trip = Some(Duration::from_micros(20_400));
