@@ -114,16 +114,18 @@ impl Surfaces {
                 canvas.start_pipeline(size.0, size.1);
             }
             Step::Create { surface, size } => {
-                self.leave_front(canvas);
+                self.leave_front_of(surface, canvas);
                 let pixels = vec![0; usize::from(size.0) * usize::from(size.1)];
                 self.surfaces.insert(surface, Surface { size, pixels, at: None });
             }
             Step::Delete { surface } => {
-                self.leave_front(canvas);
+                self.leave_front_of(surface, canvas);
                 self.surfaces.remove(&surface);
             }
             Step::Map { surface, at } => {
-                self.leave_front(canvas);
+                if self.front != Some(surface) || at != (0, 0) {
+                    self.leave_front(canvas);
+                }
                 if let Some(mapped) = self.surfaces.get_mut(&surface) {
                     mapped.at = Some(at);
                     let whole = mapped.whole();
@@ -131,7 +133,7 @@ impl Surfaces {
                 }
             }
             Step::Unmap { surface } => {
-                self.leave_front(canvas);
+                self.leave_front_of(surface, canvas);
                 if let Some(mapped) = self.surfaces.get_mut(&surface) {
                     mapped.at = None;
                 }
@@ -249,6 +251,13 @@ impl Surfaces {
         }
     }
 
+    /// As [`Surfaces::leave_front`], if this surface is in front; what happens to others behind it is not seen.
+    fn leave_front_of(&mut self, surface: u16, canvas: &mut Canvas) {
+        if self.front == Some(surface) {
+            self.leave_front(canvas);
+        }
+    }
+
     /// From here on the picture has pixels of its own again: a copy of what was in front.
     fn leave_front(&mut self, canvas: &mut Canvas) {
         if let Some(front) = self.front.take().and_then(|id| self.surfaces.get(&id)) {
@@ -363,3 +372,42 @@ const MAX_KEPT: usize = 64 << 20;
 const SCRATCH: usize = 1 << 20;
 /// Dirty areas that a new one is compared with.
 const LOOK_BACK: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::Picture;
+
+    fn fill(surface: u16, colour: u32, area: Area) -> Step {
+        Step::Fill { surface, colour, areas: vec![area] }
+    }
+
+    #[test]
+    fn the_screens_surface_stays_in_front_while_others_come_and_go_behind_it() {
+        let (picture, mut surfaces) = (Picture::default(), Surfaces::default());
+        let mut canvas = picture.lock();
+        let (size, whole) = ((8, 6), Area::at(0, 0, 8, 6));
+        let mut tell = |steps: Vec<Step>| {
+            let mut steps = steps;
+            surfaces.apply(&mut steps, &[], &mut canvas);
+            (surfaces.front, canvas.row(0)[0], canvas.pixels().len())
+        };
+        let opening = vec![
+            Step::Reset { size },
+            Step::Create { surface: 1, size },
+            Step::Map { surface: 1, at: (0, 0) },
+            fill(1, 5, whole),
+        ];
+        assert_eq!(tell(opening), (Some(1), 5, 48));
+        let behind = vec![Step::Create { surface: 2, size: (4, 4) }, fill(2, 6, whole), Step::Unmap { surface: 2 }];
+        assert_eq!(tell(behind), (Some(1), 5, 48));
+        let carried = Step::Copy { from: 2, to: 1, area: whole, points: vec![(0, 0)] };
+        assert_eq!(tell(vec![carried, Step::Map { surface: 1, at: (0, 0) }]), (Some(1), 6, 48));
+        assert_eq!(tell(vec![Step::Delete { surface: 2 }]), (Some(1), 6, 48));
+        // One that is shown beside it ends that, and the picture has pixels of its own.
+        let beside = vec![Step::Create { surface: 3, size: (2, 2) }, Step::Map { surface: 3, at: (0, 0) }];
+        assert_eq!(tell(beside), (None, 0, 48));
+        assert_eq!(tell(vec![Step::Delete { surface: 3 }, fill(1, 9, whole)]), (Some(1), 9, 48));
+        assert_eq!(tell(vec![Step::Delete { surface: 1 }]), (None, 9, 48));
+    }
+}
