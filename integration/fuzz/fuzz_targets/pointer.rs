@@ -47,7 +47,7 @@ fuzz_target!(|data: &[u8]| {
         let length: usize = pdus.iter().map(Vec::len).sum();
         assert!(length < 700_000, "{length} bytes for a pointer");
         let updates = format!("{:?}", viewer.show(&pdus));
-        let key = (width, height, alpha, hot_x, hot_y, pixels);
+        let key = (width, height, alpha, hot_x, hot_y, pixels.clone());
         let before = shown.entry(key).or_insert_with(|| updates.clone());
         assert_eq!(*before, updates, "the same shape looks the same each time");
         let short = PointerShape { pixels: &shape.pixels[..shape.pixels.len().saturating_sub(1)], ..shape };
