@@ -63,7 +63,11 @@ impl<'a> Script<'a> {
             3 => canvas.gradient(rect),
             4 => canvas.text(rect, u64::from(self.number())),
             5 => canvas.scroll(rect, u16::from(self.byte() % 64), u16::from(self.byte() % 64)),
-            6 => canvas.shift(rect, i32::from(self.byte() as i8), i32::from(self.byte() as i8)),
+            6 => {
+                canvas.shift(rect, i32::from(self.byte() as i8), i32::from(self.byte() as i8));
+                // It changes another place than the one that it takes from.
+                damage.push(canvas.size.rect());
+            }
             _ => {
                 let mut colours = self.bytes().iter().cycle();
                 canvas.paint(rect, |_, _| colours.next().map_or(0, |byte| u32::from(*byte) * 0x01_2045 & 0xFF_FFFF));
