@@ -35,9 +35,11 @@ impl<'a> Script<'a> {
     pub(crate) fn size(&mut self) -> Size {
         let (width, height) = (u16::from(self.byte()) + 1, u16::from(self.byte()) + 1);
         match self.byte() {
-            0..8 => Size::new(width * 20, height % 8 + 1),
-            8..16 => Size::new(width % 8 + 1, height * 20),
-            _ => Size::new(width, height),
+            0..4 => Size::new(width * 20, height % 8 + 1),
+            4..8 => Size::new(width % 8 + 1, height * 20),
+            8..24 => Size::new(width, height),
+            // Two cells by two, for most runs: more takes longer and finds the same.
+            _ => Size::new(width / 2 + 1, height / 2 + 1),
         }
     }
 
@@ -61,7 +63,7 @@ impl<'a> Script<'a> {
             1 => canvas.noise(rect),
             2 => canvas.photograph(rect, f32::from(self.byte()) / 9.0),
             3 => canvas.gradient(rect),
-            4 => canvas.text(rect, u64::from(self.number())),
+            4 => canvas.text(rect.clipped(canvas.size), u64::from(self.number())),
             5 => canvas.scroll(rect, u16::from(self.byte() % 64), u16::from(self.byte() % 64)),
             6 => {
                 canvas.shift(rect, i32::from(self.byte() as i8), i32::from(self.byte() as i8));
