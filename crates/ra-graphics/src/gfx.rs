@@ -119,10 +119,16 @@ impl GfxServer {
         self.agreed.as_ref().map(|agreed| agreed.version().0)
     }
 
-    /// Whether a frame may be sent now: the pipeline is open and few enough frames wait for their acknowledgement.
-    pub fn ready_for_frame(&self) -> bool {
+    /// Whether a frame may be sent at this time: the pipeline is open, few enough frames wait for their acknowledgement, and
+    /// the line has carried most of what it was given.
+    pub fn ready_for_frame(&self, at: Duration) -> bool {
+        self.ready_at().is_some_and(|ready| at >= ready)
+    }
+
+    /// From when on a frame may be sent; nothing before the client says something.
+    pub fn ready_at(&self) -> Option<Duration> {
         let most = if self.line.is_long() { Pacing::FAR } else { Pacing::USUAL };
-        self.is_open() && self.pacing.ready(most) && self.line.is_free()
+        (self.is_open() && self.pacing.ready(most)).then(|| self.line.free_at()).flatten()
     }
 
     /// Frames sent and not yet acknowledged; none while the client has suspended its acknowledgements.

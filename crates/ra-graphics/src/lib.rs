@@ -16,7 +16,7 @@
 //! let mut pipeline = GfxServer::new();
 //! // What the expert's program said on the dynamic channel `gfx::CHANNEL_NAME`.
 //! let replies = pipeline.receive(&advertise(), Duration::ZERO)?;
-//! assert!(!replies.is_empty() && pipeline.ready_for_frame());
+//! assert!(!replies.is_empty() && pipeline.ready_for_frame(Duration::ZERO));
 //!
 //! let size = Size::new(640, 480);
 //! let pixels = vec![0x20; size.area() * 4]; // BGRX

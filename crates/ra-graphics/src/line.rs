@@ -17,6 +17,8 @@ pub(crate) struct Line {
     answered: Duration,
     /// Bytes a second, once that is known.
     rate: Option<usize>,
+    /// When a slow line will have carried what was given to it.
+    busy_until: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +31,10 @@ struct Sent {
 impl Line {
     /// Notes that a frame of so many bytes is sent.
     pub(crate) fn sent(&mut self, id: u32, bytes: usize, at: Duration) {
+        if let Some(rate) = self.rate.filter(|rate| *rate < FAST) {
+            let carried = Duration::from_micros((bytes as u64).saturating_mul(1_000_000) / rate.max(1) as u64);
+            self.busy_until = self.busy_until.max(at).saturating_add(carried);
+        }
         self.sent.push_back(Sent { id, at, bytes });
         // A client that acknowledges nothing must not grow this.
         if self.sent.len() > MOST_REMEMBERED {
@@ -45,6 +51,9 @@ impl Line {
         let began = self.answered.max(sent + self.quickest.unwrap_or_default());
         let busy = at.saturating_sub(began).as_micros() as usize;
         self.answered = at;
+        if self.sent.is_empty() {
+            self.busy_until = at; // it was quicker than was thought
+        }
         if bytes < BRIEF {
             let took = at.saturating_sub(sent);
             self.quickest = Some(self.quickest.map_or(took, |quickest| quickest.min(took)));
@@ -54,32 +63,34 @@ impl Line {
         }
     }
 
-    /// Whether the line can take another frame without what is on its way becoming old.
+    /// From when on the line can take another frame without what is on its way becoming old; `None`: not before the next
+    /// acknowledgement.
     ///
-    /// The first long frame tells how much that is, and until it has arrived nothing follows it.
-    pub(crate) fn is_free(&self) -> bool {
-        let on_its_way = self.sent.iter().fold(0usize, |sum, sent| sum.saturating_add(sent.bytes));
-        match (self.rate, self.room()) {
-            (None, _) => on_its_way < TELLING,
-            (Some(_), Some(room)) => on_its_way <= room,
-            (Some(_), None) => true,
+    /// The first long frame tells how much the line carries, and until it has arrived nothing follows it.
+    pub(crate) fn free_at(&self) -> Option<Duration> {
+        let on_its_way = || self.sent.iter().fold(0usize, |sum, sent| sum.saturating_add(sent.bytes));
+        match self.rate {
+            None => (on_its_way() < TELLING).then_some(Duration::ZERO),
+            Some(rate) if rate < FAST => Some(self.busy_until.saturating_sub(AGE)),
+            Some(_) => Some(Duration::ZERO),
         }
     }
 
-    /// Whether an answer takes long even to a brief frame.
+    /// Whether an answer takes long even to a brief frame, or what is sent takes long to arrive.
     pub(crate) fn is_long(&self) -> bool {
-        self.quickest.is_some_and(|quickest| quickest >= LONG)
+        self.quickest.is_some_and(|quickest| quickest >= LONG) || self.room().is_some()
     }
 
     /// Forgets what is on its way: nobody will acknowledge it.
     pub(crate) fn forget(&mut self) {
         self.sent.clear();
+        self.busy_until = Duration::ZERO;
     }
 
-    /// Bytes of a frame that such a line carries in [`AGE`] milliseconds; nothing while it is fast or not known.
+    /// Bytes of a frame that such a line carries in [`AGE`]; nothing while it is fast or not known.
     pub(crate) fn room(&self) -> Option<usize> {
         let rate = self.rate.filter(|rate| *rate < FAST)?;
-        Some((rate / 1000 * AGE).max(LEAST_ROOM))
+        Some((rate / 1000 * AGE.as_millis() as usize).max(LEAST_ROOM))
     }
 }
 
@@ -93,8 +104,8 @@ const TELLING: usize = 64 * 1024;
 const FAST: usize = 2_000_000;
 /// A way so long there and back carries a frame more at once.
 const LONG: Duration = Duration::from_millis(30);
-/// A frame should occupy a slow line no longer than so many milliseconds.
-const AGE: usize = 40;
+/// A frame should occupy a slow line no longer than this, and wait for it no longer.
+const AGE: Duration = Duration::from_millis(40);
 /// Room that even the slowest line gets, or nothing would be sent at all, bytes.
 const LEAST_ROOM: usize = 2048;
 
@@ -156,18 +167,17 @@ mod tests {
     #[test]
     fn nothing_follows_the_first_long_frame_until_it_has_arrived() {
         let mut line = Line::default();
-        assert!(line.is_free());
+        assert_eq!(line.free_at(), Some(ms(0)));
         line.sent(1, 500, ms(0));
         line.sent(2, 300, ms(5));
-        assert!(line.is_free(), "brief ones may follow each other");
+        assert_eq!(line.free_at(), Some(ms(0)), "brief ones may follow each other");
         line.sent(3, 250_000, ms(10));
-        assert!(!line.is_free());
+        assert_eq!(line.free_at(), None);
         line.answered(3, ms(1010));
-        assert!(line.is_free());
-        line.sent(4, 9_000, ms(1010));
-        assert!(line.is_free());
-        line.sent(5, 9_000, ms(1011));
-        assert!(!line.is_free(), "a slow line is full of that");
+        assert!(line.free_at() <= Some(ms(1010)));
+        line.sent(4, 25_000, ms(1010));
+        let free = line.free_at().unwrap();
+        assert!((ms(1060)..ms(1080)).contains(&free), "a slow line carries that for a tenth of a second: {free:?}");
     }
 
     #[test]

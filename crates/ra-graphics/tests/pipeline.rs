@@ -49,7 +49,7 @@ impl Pair {
 
     /// Sends a frame and checks what the client then shows; returns the bytes sent.
     fn frame(&mut self, canvas: &Canvas, damage: &[Rect]) -> usize {
-        assert!(self.server.ready_for_frame());
+        assert!(self.server.ready_for_frame(Duration::ZERO));
         let payloads = self.server.frame(&canvas.view(), damage, Duration::from_millis(1234)).unwrap();
         assert!(payloads.iter().all(|payload| payload.len() <= 65_537), "one segment each");
         let bytes = self.deliver(payloads);
@@ -175,7 +175,7 @@ fn two_frames_are_in_flight_at_most_and_acknowledgements_free_them() {
     let size = Size::new(100, 100);
     let mut canvas = Canvas::new(size, 7);
     let mut held = Vec::new();
-    while pair.server.ready_for_frame() {
+    while pair.server.ready_for_frame(Duration::ZERO) {
         canvas.noise(size.rect());
         held.push(pair.server.frame(&canvas.view(), &[size.rect()], Duration::ZERO).unwrap());
     }
@@ -200,7 +200,7 @@ fn a_client_that_suspends_acknowledgements_is_not_waited_for() {
     pair.server.receive(&acknowledge(QueueDepth::Suspend, 0), Duration::ZERO).unwrap();
     for _ in 0..10 {
         canvas.noise(size.rect());
-        assert!(pair.server.ready_for_frame());
+        assert!(pair.server.ready_for_frame(Duration::ZERO));
         pair.server.frame(&canvas.view(), &[size.rect()], Duration::ZERO).unwrap();
     }
     pair.server.receive(&acknowledge(QueueDepth::AvailableBytes(7), 12_345), Duration::ZERO).unwrap();
@@ -208,7 +208,7 @@ fn a_client_that_suspends_acknowledgements_is_not_waited_for() {
         canvas.noise(size.rect());
         pair.server.frame(&canvas.view(), &[size.rect()], Duration::ZERO).unwrap();
     }
-    assert!(!pair.server.ready_for_frame(), "it speaks again, so it is waited for again");
+    assert!(!pair.server.ready_for_frame(Duration::ZERO), "it speaks again, so it is waited for again");
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn the_newest_known_version_is_chosen() {
     let mut server = GfxServer::new();
     let error = server.receive(&advertise(vec![unknown, broken]), Duration::ZERO).unwrap_err();
     assert!(matches!(error, GfxError::NoCommonVersion));
-    assert!(!server.ready_for_frame());
+    assert!(!server.ready_for_frame(Duration::ZERO));
     let canvas = Canvas::new(Size::new(4, 4), 0);
     assert!(matches!(server.frame(&canvas.view(), &[], Duration::ZERO), Err(GfxError::NotOpen)));
 }
@@ -403,7 +403,7 @@ proptest! {
                 message.truncate(random.below(message.len() as u64) as usize);
             }
             let _ = pair.server.receive(&message, Duration::ZERO);
-            if pair.server.ready_for_frame() {
+            if pair.server.ready_for_frame(Duration::ZERO) {
                 canvas.noise(Rect::new(0, 0, 9, 9));
                 pair.server.frame(&canvas.view(), &[canvas.size.rect()], Duration::ZERO).unwrap();
             }

@@ -425,7 +425,7 @@ impl Showing {
     fn can_paint(&self) -> bool {
         let ready = match &self.way {
             Way::Undecided { .. } => false,
-            Way::Pipeline { server, .. } => server.ready_for_frame(),
+            Way::Pipeline { server, .. } => server.ready_for_frame(self.origin.elapsed()),
             Way::Bitmaps(encoder) => encoder.ready_for_frame(),
         };
         ready && self.wants_pictures && !self.writing && self.batches.is_empty()
@@ -509,6 +509,16 @@ impl Showing {
         }
     }
 
+    /// When there is something to paint without anybody saying so first.
+    fn next_paint_at(&self) -> Option<Duration> {
+        let Way::Pipeline { server, .. } = &self.way else { return None };
+        if !self.wants_pictures || self.writing || !self.batches.is_empty() {
+            return None;
+        }
+        let wanted = if self.unread || !self.pending.is_empty() { Duration::ZERO } else { server.next_frame_at()? };
+        Some(server.ready_at()?.max(wanted))
+    }
+
     fn is_due(&self) -> bool {
         self.next_frame_at().is_some_and(|due| self.origin.elapsed() >= due)
     }
@@ -535,9 +545,7 @@ impl Showing {
             Way::Undecided { until, .. } => Some(until.saturating_duration_since(now)),
             Way::Pipeline { .. } | Way::Bitmaps(_) => None,
         };
-        // While no frame may go out, its time is that of the answer that lets it go.
-        let due = self.can_paint().then(|| self.next_frame_at()).flatten();
-        let due = due.map(|due| (self.origin + due).saturating_duration_since(now));
+        let due = self.next_paint_at().map(|due| (self.origin + due).saturating_duration_since(now));
         silent.into_iter().chain(undecided).chain(due).min()
     }
 }

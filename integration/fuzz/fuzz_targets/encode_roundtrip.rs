@@ -94,7 +94,7 @@ impl Pair {
     }
 
     fn show(&mut self, canvas: &Canvas, damage: &mut Vec<Rect>) {
-        assert!(self.server.ready_for_frame(), "all is acknowledged");
+        assert!(self.server.ready_at().is_some(), "all is acknowledged");
         for payload in self.server.frame(&canvas.view(), damage, self.now).expect("the pipeline is open") {
             self.answers.extend(self.viewer.show(&payload));
         }

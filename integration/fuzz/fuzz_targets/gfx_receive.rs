@@ -30,7 +30,7 @@ fuzz_target!(|data: &[u8]| {
         match script.byte() % 4 {
             0 => {
                 canvas.noise(Rect::new(script.byte().into(), script.byte().into(), 9, 9));
-                if server.ready_for_frame() {
+                if server.ready_at().is_some() {
                     let payloads = server.frame(&canvas.view(), &[canvas.size.rect()], now).expect("it is open");
                     assert!(payloads.iter().map(Vec::len).sum::<usize>() < 200_000);
                 }
