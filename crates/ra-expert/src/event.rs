@@ -206,7 +206,8 @@ impl fmt::Display for EndReason {
 
 /// Whoever sits in front of the engine: a window, a terminal, a test.
 ///
-/// The engine calls it from its own task; everything but the questions to a person must return at once.
+/// The engine calls it from its own task, and [`Face::picture_changed`] from its decoder's thread too; everything but the
+/// questions to a person must return at once.
 pub trait Face: Send + Sync + 'static {
     /// Something happened.
     fn event(&self, event: &ViewerEvent);
