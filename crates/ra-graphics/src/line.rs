@@ -17,6 +17,8 @@ pub(crate) struct Line {
     answered: Duration,
     /// Bytes a second, once that is known.
     rate: Option<usize>,
+    /// Bytes of frames, and the microseconds for which they kept the line busy, since the rate was reckoned last.
+    told: (usize, usize),
     /// When a slow line will have carried what was given to it.
     busy_until: Duration,
 }
@@ -57,7 +59,18 @@ impl Line {
         if bytes < BRIEF {
             let took = at.saturating_sub(sent);
             self.quickest = Some(self.quickest.map_or(took, |quickest| quickest.min(took)));
-        } else if busy > 0 && (bytes >= TELLING || self.room().is_some()) {
+            return;
+        }
+        // Acknowledgements come in bursts, so that only many frames together tell how long the line was busy.
+        self.told.0 = self.told.0.saturating_add(bytes);
+        self.told.1 = self.told.1.saturating_add(busy);
+        if bytes >= TELLING && busy > 0 {
+            self.told = (bytes, busy);
+        } else if self.room().is_none() || self.told.1 < LONG_ENOUGH {
+            return;
+        }
+        let (bytes, busy) = std::mem::take(&mut self.told);
+        if busy > 0 {
             let now = bytes.saturating_mul(1_000_000) / busy;
             self.rate = Some(self.rate.map_or(now, |rate| (rate / 4).saturating_mul(3).saturating_add(now / 4)));
         }
@@ -100,6 +113,8 @@ const MOST_REMEMBERED: usize = 64;
 const BRIEF: usize = 4 * 1024;
 /// A frame so long takes longer to carry than to show, bytes: only by such a one a line is called slow.
 const TELLING: usize = 64 * 1024;
+/// Frames of a slow line tell its rate when they have kept it busy for so many microseconds.
+const LONG_ENOUGH: usize = 150_000;
 /// A line that carries so many bytes a second needs no thrift: 16 Mbit/s.
 const FAST: usize = 2_000_000;
 /// A way so long there and back carries a frame more at once.
@@ -162,6 +177,23 @@ mod tests {
         }
         let room = line.room().unwrap();
         assert!((9_000..11_000).contains(&room), "{room}");
+    }
+
+    #[test]
+    fn a_burst_of_acknowledgements_does_not_make_a_line_fast() {
+        let mut line = Line::default();
+        line.sent(1, 250_000, ms(0));
+        line.answered(1, ms(1000));
+        for number in 1..200u32 {
+            let now = 1000 + u64::from(number) * 200;
+            (0..3).for_each(|frame| line.sent(number * 3 + frame, 16_000, ms(now)));
+            // The first is held up, and then all three are acknowledged at once.
+            (0..3).for_each(|frame| {
+                line.answered(number * 3 + frame, ms(now + 190) + Duration::from_micros(frame.into()))
+            });
+        }
+        let room = line.room().unwrap();
+        assert!((8_000..13_000).contains(&room), "{room}");
     }
 
     #[test]

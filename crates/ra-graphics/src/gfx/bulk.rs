@@ -1,7 +1,7 @@
 //! The bulk compression of the graphics channel: what was sent before is named by its distance instead of sent again.
 //!
 //! It pays for text, whose letters come back, over a line that is slow, and for short frames. Matches are searched
-//! greedily, with one candidate for each hash: the client's time is worth more than the last tenth of the bytes.
+//! greedily among the last four places that look alike.
 //!
 //! Source: [MS-RDPEGFX] 3.1.9.1, RDP 8.0 bulk compression (ZGFX).
 
@@ -9,13 +9,15 @@
 pub(super) struct Bulk {
     /// What was sent last, and before it what has become too old.
     history: Vec<u8>,
-    /// Where in the history a hash was seen last, as a place from its beginning plus one; zero: never.
-    seen: Vec<u32>,
+    /// Where in the history a hash was seen last, as places from its beginning plus one; zero: never.
+    seen: Vec<[u32; CANDIDATES]>,
+    /// Which of the places of any hash is replaced next.
+    turn: usize,
 }
 
 impl Default for Bulk {
     fn default() -> Self {
-        Self { history: Vec::new(), seen: vec![0; 1 << HASH_BITS] }
+        Self { history: Vec::new(), seen: vec![[0; CANDIDATES]; 1 << HASH_BITS], turn: 0 }
     }
 }
 
@@ -23,7 +25,7 @@ impl Bulk {
     /// Forgets what was sent: the client may have forgotten it too.
     pub(super) fn forget(&mut self) {
         self.history.clear();
-        self.seen.fill(0);
+        self.seen.fill([0; CANDIDATES]);
     }
 
     /// Appends a segment's flags and its data, shorter if that is wanted and possible. `data`: 65,535 bytes at most.
@@ -50,7 +52,7 @@ impl Bulk {
         let old = self.history.len().saturating_sub(WINDOW);
         self.history.drain(..old);
         let old = old as u32; // of a few million
-        self.seen.iter_mut().for_each(|place| *place = place.saturating_sub(old));
+        self.seen.iter_mut().flatten().for_each(|place| *place = place.saturating_sub(old));
     }
 
     /// Appends the tokens of the history from `start` on; false once they are no shorter than `limit` allows.
@@ -66,7 +68,7 @@ impl Bulk {
                     // Some of the places inside are remembered too, or the next match would have to begin where this one did.
                     for inside in (at + 1..(at + length).min(end + 1 - MATCHED)).step_by(REMEMBERED) {
                         let slot = self.slot(inside);
-                        self.seen[slot] = inside as u32 + 1;
+                        self.remember(slot, inside);
                     }
                     at += length;
                     misses = 0;
@@ -95,14 +97,26 @@ impl Bulk {
     /// A match of what stands at `at` with something before it: how far before, and how long it is.
     fn find(&mut self, at: usize, end: usize) -> Option<(u32, usize)> {
         let slot = self.slot(at);
-        let before = std::mem::replace(&mut self.seen[slot], at as u32 + 1);
-        let before = usize::try_from(before).ok()?.checked_sub(1)?;
-        if before >= at || at - before > WINDOW {
-            return None;
+        let new = &self.history[at..end];
+        let mut best = None;
+        for before in self.seen[slot] {
+            let Some(before) = (before as usize).checked_sub(1) else { continue };
+            if before >= at || at - before > WINDOW {
+                continue;
+            }
+            let length = common(&self.history[before..], new);
+            // Of equal matches the nearer one is named in fewer bits.
+            if length >= MATCHED && best.is_none_or(|(distance, most)| (length, distance) > (most, at - before)) {
+                best = Some((at - before, length));
+            }
         }
-        let (old, new) = (&self.history[before..], &self.history[at..end]);
-        let length = common(old, new);
-        (length >= MATCHED).then_some(((at - before) as u32, length))
+        self.remember(slot, at);
+        best.map(|(distance, length)| (distance as u32, length))
+    }
+
+    fn remember(&mut self, slot: usize, at: usize) {
+        self.seen[slot][self.turn % CANDIDATES] = at as u32 + 1;
+        self.turn = self.turn.wrapping_add(1);
     }
 
     fn slot(&self, at: usize) -> usize {
@@ -196,7 +210,9 @@ const MATCHED: usize = 6;
 const REMEMBERED: usize = 3;
 /// After so many places without a match every other one is tried, and so on.
 const PATIENCE: usize = 256;
-const HASH_BITS: u32 = 17;
+const HASH_BITS: u32 = 16;
+/// Places that are remembered for each hash.
+const CANDIDATES: usize = 4;
 /// Shorter segments are sent as they are.
 const LEAST_LENGTH: usize = 64;
 

@@ -220,8 +220,9 @@ impl Painter {
             Encoding::Pixels => {
                 for y in usize::from(rect.y)..usize::from(rect.y) + usize::from(rect.height) {
                     // The fourth byte means nothing, and must not look different for nothing.
-                    let pixels = picture.row(rect, y).as_chunks::<4>().0;
-                    data.extend(pixels.iter().flat_map(|&[b, g, r, _]| [b, g, r, 0]));
+                    let start = data.len();
+                    data.extend_from_slice(picture.row(rect, y));
+                    data[start..].as_chunks_mut::<4>().0.iter_mut().for_each(|pixel| pixel[3] = 0);
                 }
                 Codec1Type::Uncompressed
             }
