@@ -115,9 +115,14 @@ impl History {
         grid.pieces(rect).any(|piece| self.cells[grid.index_of(piece)].rough.overlaps(piece))
     }
 
+    /// Whether the client has everything exactly.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.cells.iter().all(|cell| cell.rough.is_empty())
+    }
+
     /// Carries along with moves what is only roughly there.
     pub(crate) fn moved(&mut self, grid: &Grid, moves: &[Move], at: Duration) {
-        if self.cells.iter().all(|cell| cell.rough.is_empty()) {
+        if self.is_exact() {
             return;
         }
         self.moved.clear();

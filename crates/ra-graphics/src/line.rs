@@ -70,8 +70,7 @@ impl Line {
             return;
         }
         let (bytes, busy) = std::mem::take(&mut self.told);
-        if busy > 0 {
-            let now = bytes.saturating_mul(1_000_000) / busy;
+        if let Some(now) = bytes.saturating_mul(1_000_000).checked_div(busy) {
             self.rate = Some(self.rate.map_or(now, |rate| (rate / 4).saturating_mul(3).saturating_add(now / 4)));
         }
     }

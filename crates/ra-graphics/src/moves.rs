@@ -76,6 +76,13 @@ impl Moves {
         self.found.clear();
     }
 
+    /// Whether a few samples say that what was scrolled up or down in the last search goes on within `bounds`.
+    pub(crate) fn scroll_on(&self, shown: &Shown, picture: &FrameView<'_>, bounds: Rect) -> bool {
+        let (Some(step), Some(client)) = (self.last, shown.view()) else { return false };
+        // Of what goes sideways the edges matter, and those are only known once what stayed as it was is left out.
+        step.x == 0 && guess::agrees(&client, picture, bounds, step)
+    }
+
     /// Finds out what of `bounds` in `picture` the client has elsewhere in `bounds`.
     pub(crate) fn search(&mut self, shown: &Shown, picture: &FrameView<'_>, bounds: Rect) {
         self.found.clear();

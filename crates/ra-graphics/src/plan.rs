@@ -148,9 +148,14 @@ impl Planner {
     }
 
     fn compare(&mut self, picture: &FrameView<'_>, damage: &[Rect], at: Duration) {
-        let Self { grid, shown, history, .. } = self;
+        let Self { grid, shown, history, moves, .. } = self;
         damage.iter().for_each(|rect| grid.add(*rect));
-        grid.trim(|part| shown.difference(picture, part));
+        // While a large page is scrolled every pixel is compared with where it was anyway.
+        let bounds = grid.bounds();
+        let large = bounds.area() * 4 >= picture.size().area() && history.is_exact();
+        if !(large && moves.scroll_on(shown, picture, bounds)) {
+            grid.trim(|part| shown.difference(picture, part));
+        }
         grid.damaged().for_each(|(cell, _)| history.changed(cell, at));
     }
 
@@ -176,6 +181,8 @@ impl Planner {
         let Self { plan, moves, shown, aside, history, grid, .. } = self;
         moves.search(shown, picture, grid.bounds());
         if moves.found().is_empty() {
+            // Those that were taken for moved have not been compared yet.
+            grid.trim(|part| shown.difference(picture, part));
             for (cell, part) in grid.damaged() {
                 let worth = part.area() >= LEAST_KEPT && history.was_at_rest(cell) && !history.is_rough(grid, part);
                 if aside.is_of_use(picture.size()) && part.area() >= LEAST_RESTORED && aside.holds(picture, part) {
