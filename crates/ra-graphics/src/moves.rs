@@ -90,8 +90,10 @@ impl Moves {
             return;
         }
         let Some(client) = shown.view() else { return };
-        if let Some(step) = self.last
-            && guess::agrees(&client, picture, bounds, step)
+        let goes_on = |step: &Step| guess::agrees(&client, picture, bounds, *step);
+        let last = self.last.filter(|step| step.x != 0);
+        if let Some(step) =
+            (self.last.filter(goes_on)).or_else(|| last.and_then(|step| guess::near(&client, picture, bounds, step)))
         {
             self.verify(&client, picture, bounds, step);
             // Little of it, and it may be by chance that blank paper looks as if it had gone on.

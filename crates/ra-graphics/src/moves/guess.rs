@@ -11,7 +11,7 @@ use crate::geometry::Rect;
 pub(super) struct Guess {
     votes: Vec<u32>,
     rows: Table<Places<u32, 1>>,
-    anchors: Table<Places<(u16, u16), 4>>,
+    anchors: Table<Places<(u16, u16), 3>>,
     steps: HashMap<Step, u32>,
 }
 
@@ -19,6 +19,18 @@ pub(super) struct Guess {
 pub(super) fn agrees(client: &FrameView<'_>, picture: &FrameView<'_>, bounds: Rect, step: Step) -> bool {
     let (moved, asked) = agreement(client, picture, bounds, step);
     asked >= 3 && moved * 4 >= asked * 3
+}
+
+/// The step next to `step` by which most of a few samples of `bounds` have moved, if there is one: what is dragged goes
+/// faster and slower little by little.
+pub(super) fn near(client: &FrameView<'_>, picture: &FrameView<'_>, bounds: Rect, step: Step) -> Option<Step> {
+    let around = -NEAR..=NEAR;
+    let steps = around.clone().flat_map(|y| around.clone().map(move |x| Step { x: step.x + x, y: step.y + y }));
+    let (best, (moved, asked)) = steps
+        .filter(|step| *step != Step::default())
+        .map(|step| (step, agreement(client, picture, bounds, step)))
+        .max_by_key(|(_, (moved, _))| *moved)?;
+    (asked >= 3 && moved * 4 >= asked * 3).then_some(best)
 }
 
 /// How many samples have moved by `step`, of how many that have changed at all.
@@ -87,7 +99,7 @@ impl Guess {
         let rows = (MOST_PIXELS / usize::from(bounds.width)).clamp(usize::from(LEAST_SIDE), usize::from(bounds.height));
         let first = usize::from(bounds.y) + (usize::from(bounds.height) - rows) / 2;
         let Self { anchors, steps, .. } = self;
-        anchors.clear(rows * usize::from(bounds.width) / ANCHOR_EVERY * 2);
+        anchors.clear(rows * usize::from(bounds.width) / ANCHOR_EVERY);
         for y in first..first + rows {
             each_anchor(client.row(bounds, y), |x, hash| anchors.entry(hash).note((x, y as u16)));
         }
@@ -116,7 +128,7 @@ impl Guess {
 #[derive(Clone, Copy)]
 struct Places<P, const MOST: usize> {
     at: [P; MOST],
-    count: usize,
+    count: u8,
 }
 
 impl<P: Copy + Default, const MOST: usize> Default for Places<P, MOST> {
@@ -127,14 +139,14 @@ impl<P: Copy + Default, const MOST: usize> Default for Places<P, MOST> {
 
 impl<P: Copy, const MOST: usize> Places<P, MOST> {
     fn note(&mut self, place: P) {
-        if let Some(free) = self.at.get_mut(self.count) {
+        if let Some(free) = self.at.get_mut(usize::from(self.count)) {
             *free = place;
         }
-        self.count += usize::from(self.count <= MOST);
+        self.count += u8::from(usize::from(self.count) <= MOST);
     }
 
     fn few(&self) -> &[P] {
-        self.at.get(..self.count).unwrap_or_default()
+        self.at.get(..usize::from(self.count)).unwrap_or_default()
     }
 }
 
@@ -235,6 +247,8 @@ const OLDEST: u32 = {
     power
 };
 
+/// Pixels by which a step may differ from the one before to be found by trying.
+const NEAR: i32 = 3;
 const BASE: u32 = 0x0100_0193;
 const COLOUR_BITS: u64 = 0x00FF_FFFF_00FF_FFFF;
 const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
