@@ -47,7 +47,7 @@ fn scenes() -> Vec<Scene> {
 
 fn host() -> (GfxServer, Vec<Vec<u8>>) {
     let mut host = GfxServer::new();
-    let opening = host.receive(&Pipeline::advertisement()).unwrap();
+    let opening = host.receive(&Pipeline::advertisement(), Duration::ZERO).unwrap();
     (host, opening)
 }
 
@@ -130,7 +130,7 @@ fn acknowledge(host: &mut GfxServer) {
     // Any number does: what the host waits for is not what is measured.
     for frame_id in 0..100 {
         let done = FrameAcknowledgePdu { queue_depth: QueueDepth::Suspend, frame_id, total_frames_decoded: 0 };
-        host.receive(&encode_vec(&GfxPdu::FrameAcknowledge(done)).unwrap()).unwrap();
+        host.receive(&encode_vec(&GfxPdu::FrameAcknowledge(done)).unwrap(), Duration::ZERO).unwrap();
     }
 }
 

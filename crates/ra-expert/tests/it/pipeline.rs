@@ -374,7 +374,7 @@ fn pictures_of_our_host_arrive_exactly_and_are_counted() {
         let size = ra_graphics::Size::new(width, height);
         let whole = ra_graphics::Rect::new(0, 0, width, height);
         let (mut host, mut pair) = (GfxServer::new(), Pair::new());
-        for payload in host.receive(&Pipeline::advertisement()).unwrap() {
+        for payload in host.receive(&Pipeline::advertisement(), Duration::ZERO).unwrap() {
             assert!(pair.tell(&payload).1);
         }
         let mut canvas = Canvas::new(size, 9);
@@ -391,7 +391,7 @@ fn pictures_of_our_host_arrive_exactly_and_are_counted() {
                 let (ours, theirs) = pair.tell(&payload);
                 assert!(theirs);
                 for answer in ours.unwrap().answers {
-                    host.receive(&answer).unwrap();
+                    host.receive(&answer, Duration::ZERO).unwrap();
                 }
             }
             assert!(pair.same() && host.frames_in_flight() == 0);
