@@ -115,12 +115,12 @@ impl Planner {
         if std::mem::take(&mut self.repaint) || self.shown.size() != picture.size() {
             self.begin(picture);
         } else {
-            self.compare(picture, damage, at);
+            let compared = self.compare(picture, damage, at);
             if means.video {
                 self.pick_film(picture, at);
             }
             if !self.grid.is_clean() {
-                self.copy(picture, at);
+                self.copy(picture, compared, at);
             }
         }
         if let (true, Some(room)) = (means.video, means.room) {
@@ -147,16 +147,19 @@ impl Planner {
         self.history.begin(&self.grid, self.grid.columns());
     }
 
-    fn compare(&mut self, picture: &FrameView<'_>, damage: &[Rect], at: Duration) {
+    /// Narrows the damage down to what differs; false where that is left to [`Self::copy`].
+    fn compare(&mut self, picture: &FrameView<'_>, damage: &[Rect], at: Duration) -> bool {
         let Self { grid, shown, history, moves, .. } = self;
         damage.iter().for_each(|rect| grid.add(*rect));
         // While a large page is scrolled every pixel is compared with where it was anyway.
         let bounds = grid.bounds();
         let large = bounds.area() * 4 >= picture.size().area() && history.is_exact();
-        if !(large && moves.scroll_on(shown, picture, bounds)) {
+        let compared = !(large && moves.scroll_on(shown, picture, bounds));
+        if compared {
             grid.trim(|part| shown.difference(picture, part));
         }
         grid.damaged().for_each(|(cell, _)| history.changed(cell, at));
+        compared
     }
 
     /// Picks the cells that are part of a film.
@@ -177,12 +180,13 @@ impl Planner {
     }
 
     /// Finds what the client can copy.
-    fn copy(&mut self, picture: &FrameView<'_>, at: Duration) {
+    fn copy(&mut self, picture: &FrameView<'_>, compared: bool, at: Duration) {
         let Self { plan, moves, shown, aside, history, grid, .. } = self;
         moves.search(shown, picture, grid.bounds());
         if moves.found().is_empty() {
-            // Those that were taken for moved have not been compared yet.
-            grid.trim(|part| shown.difference(picture, part));
+            if !compared {
+                grid.trim(|part| shown.difference(picture, part)); // they were taken for moved
+            }
             for (cell, part) in grid.damaged() {
                 let worth = part.area() >= LEAST_KEPT && history.was_at_rest(cell) && !history.is_rough(grid, part);
                 if aside.is_of_use(picture.size()) && part.area() >= LEAST_RESTORED && aside.holds(picture, part) {
@@ -229,12 +233,11 @@ impl Planner {
 
     /// Picks the natural pictures of a frame that would be too long for the line: it shows them roughly first.
     fn pick_what_is_too_long(&mut self, picture: &FrameView<'_>, room: usize) {
-        let bytes: usize = self.grid.parts().map(|part| part.area() * 3).sum();
-        if bytes <= room {
+        let mut natural: Vec<_> = self.grid.damaged().collect();
+        if natural.iter().map(|(_, part)| part.area() * NATURAL_BYTES).sum::<usize>() <= room {
             return;
         }
-        let natural: Vec<_> =
-            (self.grid.damaged()).filter(|(_, part)| self.scanner.scan(picture, *part) == Colours::Many).collect();
+        natural.retain(|(_, part)| self.is_natural(picture, *part));
         let pixels: usize = natural.iter().map(|(_, part)| part.area()).sum();
         let bounds = natural.iter().fold(Rect::default(), |bounds, (_, part)| bounds.union(*part));
         // Video encodes everything between them as well.
