@@ -372,3 +372,18 @@ fn a_film_that_begins_on_a_thin_line_never_clogs_it() {
     assert!(longest < Duration::from_millis(400), "{longest:?}");
     assert!(likeness > 26.0, "{likeness:.1} dB");
 }
+
+#[test]
+fn text_in_many_colours_is_exact_at_once_on_a_slow_line_too() {
+    let mut pair = Pair::over(Duration::from_millis(20), 400_000);
+    let mut canvas = desk();
+    pair.frame(&canvas);
+    // A third of the pixels are ink of every colour, the rest is paper.
+    let mut random = scenes::Random(11);
+    canvas.paint(Rect::new(100, 50, 500, 400), |x, y| match (x + y * 2) % 3 {
+        0 => random.next() as u32 & 0xFF_FFFF,
+        _ => 0xFF_FFFF,
+    });
+    pair.frame(&canvas);
+    assert!(pair.is_exact(&canvas));
+}
