@@ -1,0 +1,1 @@
+//! Meeting by a spoken code.
