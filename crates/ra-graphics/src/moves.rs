@@ -42,8 +42,9 @@ pub(crate) struct Moves {
     found: Vec<Move>,
     guess: Guess,
     runs: Vec<OpenRun>,
-    /// What was found last: scrolling goes on with the same step more often than not.
-    last: Option<Step>,
+    /// What was found last, the newest first: scrolling goes on with the same step more often than not, or with one of
+    /// a few.
+    recent: Vec<Step>,
     /// Searches in a row that found nothing.
     fruitless: u32,
 }
@@ -78,9 +79,9 @@ impl Moves {
 
     /// Whether a few samples say that what was scrolled up or down in the last search goes on within `bounds`.
     pub(crate) fn scroll_on(&self, shown: &Shown, picture: &FrameView<'_>, bounds: Rect) -> bool {
-        let (Some(step), Some(client)) = (self.last, shown.view()) else { return false };
+        let Some(client) = shown.view() else { return false };
         // Of what goes sideways the edges matter, and those are only known once what stayed as it was is left out.
-        step.x == 0 && guess::agrees(&client, picture, bounds, step)
+        self.recent.iter().any(|step| step.x == 0 && guess::agrees(&client, picture, bounds, *step))
     }
 
     /// Finds out what of `bounds` in `picture` the client has elsewhere in `bounds`.
@@ -91,10 +92,9 @@ impl Moves {
         }
         let Some(client) = shown.view() else { return };
         let goes_on = |step: &Step| guess::agrees(&client, picture, bounds, *step);
-        let last = self.last.filter(|step| step.x != 0);
-        if let Some(step) =
-            (self.last.filter(goes_on)).or_else(|| last.and_then(|step| guess::near(&client, picture, bounds, step)))
-        {
+        let known = self.recent.iter().copied().find(goes_on);
+        let last = self.recent.first().copied().filter(|step| step.x != 0);
+        if let Some(step) = known.or_else(|| last.and_then(|step| guess::near(&client, picture, bounds, step))) {
             self.verify(&client, picture, bounds, step);
             // Little of it, and it may be by chance that blank paper looks as if it had gone on.
             if self.found.iter().map(|made| made.to.area()).sum::<usize>() < bounds.area() / 2 {
@@ -111,9 +111,14 @@ impl Moves {
                 self.verify(&client, picture, bounds, step);
             }
         }
-        self.last = self.found.first().map(|made| made.by);
-        if self.last.is_some() {
-            self.fruitless = 0;
+        match self.found.first().map(|made| made.by) {
+            Some(step) => {
+                self.recent.retain(|known| *known != step);
+                self.recent.truncate(MOST_RECENT - 1);
+                self.recent.insert(0, step);
+                self.fruitless = 0;
+            }
+            None => self.recent.clear(),
         }
     }
 
@@ -197,6 +202,8 @@ const LEAST_SIDE: u16 = 32;
 const LEAST_AREA: usize = 64 * 64;
 /// Changed rows that a move must explain, or else the pixels cost less than the message.
 const LEAST_USEFUL: u32 = 4;
+/// Steps that are tried before a search: a wheel and a key, up and down.
+const MOST_RECENT: usize = 4;
 /// More moves than this are a guess gone wrong.
 const MOST_MOVES: usize = 128;
 /// After so many searches without a find only each such number of frames is searched.

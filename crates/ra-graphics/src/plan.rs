@@ -164,17 +164,22 @@ impl Planner {
 
     /// Picks the cells that are part of a film.
     fn pick_film(&mut self, picture: &FrameView<'_>, at: Duration) {
-        for cell in 0..self.grid.len() {
-            let part = self.grid.part(cell);
-            if part.is_empty() || !self.history.is_film(cell, at) {
-                continue;
-            }
-            // A few cells are looked at each time, so that text where a film was is soon sent as text again.
-            if (cell + self.frames).is_multiple_of(LOOKED_AT) && !self.is_natural(picture, part) {
+        let cells = 0..self.grid.len();
+        let film: Vec<_> =
+            cells.filter(|cell| !self.grid.part(*cell).is_empty() && self.history.is_film(*cell, at)).collect();
+        // A few cells are looked at each time, so that text where a film was is soon sent as text again. Where most of them
+        // are film, the rest is a dark or overexposed corner of it.
+        let looked_at: Vec<_> =
+            film.iter().copied().filter(|cell| (cell + self.frames).is_multiple_of(LOOKED_AT)).collect();
+        let plain: Vec<_> =
+            looked_at.iter().copied().filter(|cell| !self.is_natural(picture, self.grid.part(*cell))).collect();
+        let over = plain.len() * MOSTLY_FILM > looked_at.len();
+        for cell in film {
+            if over && plain.binary_search(&cell).is_ok() {
                 self.history.plain(cell);
                 continue;
             }
-            self.history.natural(cell, part, at);
+            self.history.natural(cell, self.grid.part(cell), at);
             self.pick(cell);
         }
     }
@@ -302,6 +307,8 @@ const LEAST_KEPT: usize = 32 * 32;
 const LEAST_RESTORED: usize = 64;
 /// One cell of a film in so many is looked at in each frame.
 const LOOKED_AT: usize = 4;
+/// A film is still one when fewer than one part in so many of what was looked at is plain.
+const MOSTLY_FILM: usize = 4;
 /// Bytes that a pixel of a natural picture takes when it is sent exactly; a little less than three.
 const NATURAL_BYTES: usize = 3;
 /// Bytes of one frame in which a fast line makes a film exact: all of a large one.
