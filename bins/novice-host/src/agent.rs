@@ -112,7 +112,7 @@ fn play(scene: Scene, face: &mut impl Face, teller: &Teller) {
 
 /// Tells programs that a question can be answered now.
 fn asked(inquiry: &Inquiry, teller: &Teller) {
-    let (name, peer) = (&inquiry.about.name, tell::plainly(&inquiry.about.peer));
+    let (name, peer) = (&inquiry.about.name, inquiry.about.peer.to_string());
     teller.event("consent_asked", json!({ "kind": inquiry.kind.name(), "name": name, "peer": peer }));
 }
 

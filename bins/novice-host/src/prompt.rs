@@ -118,7 +118,7 @@ fn may_they_see(about: &Asker) -> String {
 }
 
 fn who_wants_to_see(about: &Asker) -> String {
-    let (name, from) = (&about.name, about.peer.ip().to_canonical());
+    let (name, from) = (&about.name, about.peer.place());
     let who = match about.known {
         Known::Claimed => format!(
             "{name} wants to see your desktop.\r\n  \
@@ -161,19 +161,19 @@ const HOW: &str = "Type y and Enter for yes, anything else for no: ";
 
 /// Who sees the desktop, and since when, for a window with a button to stop it (R50).
 pub(crate) fn sees(asker: &Asker, since: SystemTime, now: SystemTime) -> String {
-    format!("{} ({}) sees your desktop since {}.", asker.name, asker.peer.ip().to_canonical(), words::local(since, now))
+    format!("{} ({}) sees your desktop since {}.", asker.name, asker.peer.place(), words::local(since, now))
 }
 
 /// Who controls it, for a window with buttons to take that back.
 pub(crate) fn controls(asker: &Asker, since: SystemTime, now: SystemTime) -> String {
-    let (address, time) = (asker.peer.ip().to_canonical(), words::local(since, now));
+    let (address, time) = (asker.peer.place(), words::local(since, now));
     format!("{} ({address}) CONTROLS your desktop, seen since {time}. ESC takes control back.", asker.name)
 }
 
 /// Who sees the desktop, since when, and how to stop it: longest wording first (R50).
 fn watching(asker: &Asker, since: SystemTime, now: SystemTime) -> Vec<String> {
     let (name, time) = (&asker.name, words::local(since, now));
-    let address = asker.peer.ip().to_canonical();
+    let address = asker.peer.place();
     vec![
         format!("{name} ({address}) sees your desktop since {time}. q: stop"),
         format!("{name} sees your desktop since {time}. q: stop"),
@@ -185,7 +185,7 @@ fn watching(asker: &Asker, since: SystemTime, now: SystemTime) -> Vec<String> {
 
 fn controlling(asker: &Asker, since: SystemTime, now: SystemTime) -> Vec<String> {
     let (name, time) = (&asker.name, words::local(since, now));
-    let address = asker.peer.ip().to_canonical();
+    let address = asker.peer.place();
     vec![
         format!("{name} ({address}) CONTROLS your desktop since {time}. ESC: take it back, q: stop"),
         format!("{name} CONTROLS your desktop since {time}. ESC: take back, q: stop"),

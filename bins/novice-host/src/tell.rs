@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
+use ra_novice::arrival::Peer;
 use ra_novice::event::{HostEvent, RefusedCause, end_reason_name, revoked_by_name};
 use ra_novice::prompt::PlaceName;
 use ra_session::RevokedBy;
@@ -116,19 +117,14 @@ fn print(text: &str) {
     }
 }
 
-/// An address as people know it: not in the clothes that a socket for both families gives it.
-pub(crate) fn plainly(peer: &SocketAddr) -> String {
-    SocketAddr::new(peer.ip().to_canonical(), peer.port()).to_string()
-}
-
 /// The event for programs. Source: cli.md.
 fn in_json(event: &HostEvent) -> (&'static str, Value) {
     match event {
         HostEvent::Listening { addr } => ("listening", json!({ "addr": addr.to_string() })),
-        HostEvent::ExpertConnecting { peer } => ("expert_connecting", json!({ "peer": plainly(peer) })),
-        HostEvent::Refused { peer, cause } => ("refused", json!({ "peer": plainly(peer), "cause": cause.name() })),
+        HostEvent::ExpertConnecting { peer } => ("expert_connecting", json!({ "peer": peer.to_string() })),
+        HostEvent::Refused { peer, cause } => ("refused", json!({ "peer": peer.to_string(), "cause": cause.name() })),
         HostEvent::ConsentAsked { kind, name, peer } => {
-            ("consent_asked", json!({ "kind": kind, "name": name, "peer": plainly(peer) }))
+            ("consent_asked", json!({ "kind": kind, "name": name, "peer": peer.to_string() }))
         }
         HostEvent::Answered { kind, yes, place } => {
             ("answered", json!({ "kind": kind, "answer": if *yes { "yes" } else { "no" }, "place": place.as_str() }))
@@ -149,7 +145,7 @@ fn in_json(event: &HostEvent) -> (&'static str, Value) {
 
 /// The event for people; nothing where the question on the screen says it already.
 fn in_words(event: &HostEvent) -> Option<String> {
-    let at = |peer: &SocketAddr| peer.ip().to_canonical();
+    let at = Peer::place;
     Some(match event {
         HostEvent::Listening { addr } => listening(*addr),
         HostEvent::ExpertConnecting { peer } => format!("Somebody at {} is connecting with your invitation.", at(peer)),
@@ -228,7 +224,7 @@ mod tests {
 
     use super::*;
 
-    fn peer() -> SocketAddr {
+    fn peer() -> Peer {
         "[::ffff:192.0.2.9]:50000".parse().unwrap()
     }
 

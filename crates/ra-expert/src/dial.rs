@@ -5,7 +5,7 @@
 //! Source: lifecycle R24 to R27, R41.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,13 +22,14 @@ use crate::event::{EndReason, Face, ViewerEvent};
 use crate::identity::HelperIdentity;
 use crate::pin::{Fingerprint, Judgement, Pin, Pinned};
 use crate::rdp::{Introduction, Secured};
+use crate::way::{Duplex, Transport};
 
 /// An encrypted connection to an endpoint that has shown its key.
 pub(crate) struct Line {
     pub(crate) endpoint: Endpoint,
     pub(crate) secured: Secured,
-    /// How long its TCP handshake took, which is one round trip.
-    pub(crate) round_trip: Duration,
+    /// How long the TCP handshake of a dialled address took, which is one round trip.
+    pub(crate) round_trip: Option<Duration>,
 }
 
 /// How the endpoints are tried.
@@ -83,7 +84,8 @@ pub(crate) async fn dial(
             () = sleep_until(next_start), if may_start => {
                 if let Some(endpoint) = waiting.next() {
                     face.event(&ViewerEvent::Trying { endpoint: endpoint.clone() });
-                    let attempt = attempt(endpoint.clone(), caller.clone(), introduction.clone(), pace.patience);
+                    let attempt =
+                        attempt(endpoint.clone(), Reach::Dial, caller.clone(), introduction.clone(), pace.patience);
                     attempts.spawn(attempt);
                     next_start = Instant::now() + pace.stagger.unwrap_or_default();
                 }
@@ -113,7 +115,7 @@ pub(crate) async fn learn(
     let caller = Caller { pin: Pin::Computer(None), identity: None };
     for endpoint in endpoints {
         face.event(&ViewerEvent::Trying { endpoint: endpoint.clone() });
-        let attempt = attempt(endpoint.clone(), caller.clone(), introduction.clone(), ATTEMPT).await;
+        let attempt = attempt(endpoint.clone(), Reach::Dial, caller.clone(), introduction.clone(), ATTEMPT).await;
         let Ok(Shown { key: Some(key), line, .. }) = attempt else { continue };
         drop(line);
         let (asked, endpoint) = (Arc::clone(face), endpoint.clone());
@@ -123,16 +125,36 @@ pub(crate) async fn learn(
     Err(EndReason::NotReached)
 }
 
+/// Over a connection that is there already: what was dialled and what was brought are judged alike.
+pub(crate) async fn over(
+    stream: Box<dyn Duplex>,
+    endpoint: Endpoint,
+    caller: &Caller,
+    introduction: &Introduction,
+    face: &Arc<dyn Face>,
+) -> Result<Line, EndReason> {
+    face.event(&ViewerEvent::Trying { endpoint: endpoint.clone() });
+    let reach = Reach::There { stream, local: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0) };
+    let shown = attempt(endpoint, reach, caller.clone(), introduction.clone(), ATTEMPT).await;
+    let shown = shown.map_err(|failure| match failure {
+        Failure::WrongKey => EndReason::WrongComputer,
+        Failure::Unreachable => EndReason::NotReached,
+    })?;
+    let line = accept(shown, face).await.ok_or(EndReason::WrongComputer)?;
+    face.event(&ViewerEvent::Connected { endpoint: line.endpoint.clone() });
+    Ok(line)
+}
+
 /// A line whose key was not wrong.
-struct Shown {
-    line: Line,
+pub(crate) struct Shown {
+    pub(crate) line: Line,
     judgement: Judgement,
     fingerprint: Fingerprint,
     key: Option<KeyFingerprint>,
 }
 
 /// Why an attempt gave no line; the log knows more, the expert is not told (R27).
-enum Failure {
+pub(crate) enum Failure {
     Unreachable,
     WrongKey,
 }
@@ -152,14 +174,23 @@ async fn accept(shown: Shown, face: &Arc<dyn Face>) -> Option<Line> {
     accepted.then_some(line)
 }
 
-async fn attempt(
+/// Where the connection of an attempt comes from.
+pub(crate) enum Reach {
+    /// The endpoint is dialled.
+    Dial,
+    /// It is there; this end has that address.
+    There { stream: Box<dyn Duplex>, local: SocketAddr },
+}
+
+/// One attempt, for as long as there is patience.
+pub(crate) async fn attempt(
     endpoint: Endpoint,
+    reach: Reach,
     caller: Caller,
     introduction: Introduction,
     patience: Duration,
 ) -> Result<Shown, Failure> {
-    let result = timeout(patience, shake_hands(endpoint.clone(), caller, introduction)).await;
-    match result {
+    match timeout(patience, shake_hands(endpoint.clone(), reach, caller, introduction)).await {
         Ok(Ok(shown)) => Ok(shown),
         Ok(Err(Attempt::WrongKey)) => {
             info!(%endpoint, "another computer answers here");
@@ -187,18 +218,28 @@ enum Attempt {
     WrongKey,
 }
 
-async fn shake_hands(endpoint: Endpoint, caller: Caller, introduction: Introduction) -> Result<Shown, Attempt> {
-    let (stream, round_trip) = connect(&endpoint).await?;
-    stream.set_nodelay(true)?;
-    let peer = stream.peer_addr()?;
-    let (stream, agreed) = introduction.negotiate(stream).await.map_err(Attempt::Negotiation)?;
+async fn shake_hands(
+    endpoint: Endpoint,
+    reach: Reach,
+    caller: Caller,
+    introduction: Introduction,
+) -> Result<Shown, Attempt> {
+    let (stream, local, round_trip) = match reach {
+        Reach::Dial => {
+            let (stream, round_trip) = connect(&endpoint).await?;
+            stream.set_nodelay(true)?;
+            let local = stream.local_addr()?;
+            (Transport::new(Box::new(stream)), local, Some(round_trip))
+        }
+        Reach::There { stream, local } => (Transport::new(stream), local, None),
+    };
+    let (stream, agreed) = introduction.negotiate(stream, local).await.map_err(Attempt::Negotiation)?;
 
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let identity = caller.identity.filter(|_| caller.pin.tells());
     let verifier = Arc::new(Pinned::new(caller.pin, Arc::clone(&provider)));
     let tls = tls_config(provider, Arc::clone(&verifier), identity.as_deref()).map_err(io::Error::other)?;
-    let name = pki_types::ServerName::IpAddress(peer.ip().into());
-    let stream = TlsConnector::from(Arc::new(tls)).connect(name, stream).await;
+    let stream = TlsConnector::from(Arc::new(tls)).connect(nobody_s_name(), stream).await;
     let seen = verifier.seen();
     match (stream, seen) {
         (_, Some(seen)) if seen.judgement == Judgement::Wrong => Err(Attempt::WrongKey),
@@ -211,6 +252,11 @@ async fn shake_hands(endpoint: Endpoint, caller: Caller, introduction: Introduct
         (Err(error), _) => Err(error.into()),
         (Ok(_), None) => Err(Attempt::Negotiation("no certificate was shown".to_owned())),
     }
+}
+
+/// TLS wants a name; none is sent, and the verifier looks at keys only.
+fn nobody_s_name() -> pki_types::ServerName<'static> {
+    pki_types::ServerName::IpAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED).into())
 }
 
 fn is_about_the_certificate(error: &io::Error) -> bool {

@@ -8,7 +8,7 @@ use ra_ticket::{AccountLogin, expert_blob};
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use crate::dial::{self, Caller, dial, learn};
+use crate::dial::{self, Caller, dial, learn, over};
 use crate::event::{EndReason, Face, ViewerEvent};
 use crate::identity::HelperIdentity;
 use crate::input::{Controls, Order};
@@ -18,6 +18,8 @@ use crate::pipeline::{Decoding, Pipeline};
 use crate::plan::{Account, Plan, Version};
 use crate::rdp::{Introduction, Session, WireError, join};
 use crate::stats::Counters;
+use crate::wait::wait;
+use crate::way::Way;
 
 /// What the expert wishes for one session.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +42,7 @@ pub struct Options {
 /// One attempt to help: made from a plan, run once.
 pub struct Viewer {
     plan: Plan,
+    way: Way,
     options: Options,
     face: Arc<dyn Face>,
     picture: Picture,
@@ -52,7 +55,13 @@ impl Viewer {
     #[must_use]
     pub fn new(plan: Plan, options: Options, face: Arc<dyn Face>) -> Self {
         let (picture, controls, counters) = (Picture::default(), Controls::default(), Counters::default());
-        Self { plan, options, face, picture, controls, counters }
+        Self { plan, way: Way::Dial, options, face, picture, controls, counters }
+    }
+
+    /// The same by another way than dialling the endpoints of the plan.
+    #[must_use]
+    pub fn by(self, way: Way) -> Self {
+        Self { way, ..self }
     }
 
     /// The novice's desktop, as soon as there is one.
@@ -88,7 +97,7 @@ impl Viewer {
     }
 
     async fn attempt(self) -> EndReason {
-        let Self { mut plan, options, face, picture, controls, counters } = self;
+        let Self { mut plan, way, options, face, picture, controls, counters } = self;
         let pace = if options.sequential { dial::Pace::AS_IN_2001 } else { dial::Pace::RACE };
         let introduction = Introduction::new(&plan, CLIENT_NAME);
         let decoding = match Decoding::start(Pipeline::new(&picture, &counters), Arc::clone(&face)) {
@@ -101,7 +110,11 @@ impl Viewer {
         let inlet = decoding.inlet();
         let joined = async {
             let pin = match &plan.pin {
-                Pin::Computer(None) => Pin::Computer(Some(learn(&plan.endpoints, &introduction, &face).await?)),
+                Pin::Computer(None) if matches!(way, Way::Dial) => {
+                    Pin::Computer(Some(learn(&plan.endpoints, &introduction, &face).await?))
+                }
+                // Nobody can be asked in the middle of the one connection that there is.
+                Pin::Computer(None) => return Err(EndReason::WrongComputer),
                 pin => pin.clone(),
             };
             // From here on only a computer with a known key is spoken to, and what is said may be secret.
@@ -112,8 +125,14 @@ impl Viewer {
             let remdesk = said_on_remdesk(&plan, &options.name, login.as_ref())?;
             // Whoever wants to be known by an account keeps the key to themselves.
             let caller = Caller { pin, identity: options.identity.filter(|_| login.is_none()) };
-            let line = dial(&plan.endpoints, &caller, pace, &introduction, &face).await?;
-            counters.round_trip(line.round_trip);
+            let line = match way {
+                Way::Dial => dial(&plan.endpoints, &caller, pace, &introduction, &face).await?,
+                Way::Over { stream, endpoint } => over(stream, endpoint, &caller, &introduction, &face).await?,
+                Way::Listening(listener) => wait(listener, &caller, &introduction, &*face).await?,
+            };
+            if let Some(round_trip) = line.round_trip {
+                counters.round_trip(round_trip);
+            }
             join(line.secured, remdesk, inlet).await.map_err(|error| {
                 info!(%error, "the connection was not completed");
                 match error {

@@ -1,6 +1,7 @@
 //! What the engine reports to whoever watches, and how a session can end.
 
 use core::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ra_session::RevokedBy;
@@ -15,6 +16,11 @@ use crate::pin::Fingerprint;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ViewerEvent {
+    /// A port waits for the novice's computer to dial it.
+    Listening {
+        /// The address as bound, with the real port.
+        addr: SocketAddr,
+    },
     /// A connection to this endpoint is being opened; several may be open at once.
     Trying {
         /// As the invitation lists it.

@@ -47,6 +47,8 @@ mod pipeline;
 mod plan;
 mod rdp;
 mod stats;
+mod wait;
+mod way;
 
 pub use cursor::{Cursor, CursorShape};
 pub use driver::{Options, Viewer};
@@ -59,3 +61,4 @@ pub use pipeline::{Outcome, Pipeline, PipelineError};
 pub use plan::{OpenError, Plan};
 pub use ra_session::{Axis, Button, InputEvent, Prefix, RevokedBy};
 pub use stats::{Codec, Counters, Stats};
+pub use way::{Duplex, Way};

@@ -140,6 +140,13 @@ impl Plan {
         &self.endpoints
     }
 
+    /// Whether it knows by which key the novice's computer is known, without asking anybody. Where it does not, that
+    /// computer has to be dialled: see [`Way`](crate::Way).
+    #[must_use]
+    pub fn knows_the_key(&self) -> bool {
+        self.pin.tells()
+    }
+
     /// True for help that is offered without an invitation.
     pub(crate) fn is_offer(&self) -> bool {
         matches!(self.pin, Pin::Computer(_))

@@ -70,8 +70,8 @@ pub struct Stats {
     pub frames: u64,
     /// Bytes received, of everything, as the protocol has them before TLS.
     pub bytes: u64,
-    /// The round trip to the novice's computer: of the TCP handshake, until that computer says what it has measured
-    /// since. `None` before there is a connection. Source: [MS-RDPBCGR] 2.2.14.1.5.
+    /// The round trip to the novice's computer: of the TCP handshake where it was dialled, until that computer says what
+    /// it has measured since. `None` before. Source: [MS-RDPBCGR] 2.2.14.1.5.
     pub round_trip: Option<Duration>,
     codecs: [u64; Codec::ALL.len()],
 }

@@ -6,7 +6,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use ra_session::invitations::Source;
 use ra_ticket::AccountLogin;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use crate::arrival::Peer;
 use crate::helpers::KnownHelper;
 use crate::settings::Paths;
 
@@ -58,11 +58,11 @@ impl Accounts {
         }
         let pam = Pam::load()?;
         Ok(Self::checked_by(move |login, from| {
-            pam.check(SERVICE, login.name.as_str(), login.password.expose(), &from.to_canonical().to_string())
+            pam.check(SERVICE, login.name.as_str(), login.password.expose(), &from.host())
         }))
     }
 
-    fn checked_by(check: impl Fn(&AccountLogin, IpAddr) -> Result<(), Refused> + Send + Sync + 'static) -> Self {
+    fn checked_by(check: impl Fn(&AccountLogin, &Peer) -> Result<(), Refused> + Send + Sync + 'static) -> Self {
         Self { check: Arc::new(check), places: Arc::new(Semaphore::new(PLACES)), sources: Rc::default() }
     }
 
@@ -88,13 +88,13 @@ impl Accounts {
         _: PasswordAllowed,
         Place(place): Place,
         login: AccountLogin,
-        from: IpAddr,
+        from: Peer,
     ) -> Result<KnownHelper, Refused> {
         let (tell, told) = oneshot::channel();
         let check = Arc::clone(&self.check);
         let asks = move || {
             let name = login.name.clone();
-            let checked = check(&login, from);
+            let checked = check(&login, &from);
             drop(login);
             let known = checked.and_then(|()| KnownHelper::of_account(&name).ok_or(Refused::Wrong));
             drop(place);
@@ -119,7 +119,7 @@ impl std::fmt::Debug for Accounts {
     }
 }
 
-type Check = dyn Fn(&AccountLogin, IpAddr) -> Result<(), Refused> + Send + Sync;
+type Check = dyn Fn(&AccountLogin, &Peer) -> Result<(), Refused> + Send + Sync;
 
 /// Whose rules PAM goes by: `/etc/pam.d/remote-assistance`.
 const SERVICE: &str = "remote-assistance";
@@ -148,8 +148,8 @@ mod tests {
         AccountLogin { name: AccountName::new("root").unwrap(), password: AccountPassword::new(password).unwrap() }
     }
 
-    fn here() -> IpAddr {
-        "192.0.2.7".parse().unwrap()
+    fn here() -> Peer {
+        "192.0.2.7:50123".parse().unwrap()
     }
 
     fn runtime() -> tokio::runtime::Runtime {
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn a_source_has_one_turn_at_a_time() {
         let accounts = Accounts::checked_by(|_, _| Ok(()));
-        let (one, other) = (Source::of(here()), Source::of("192.0.2.8".parse().unwrap()));
+        let (one, other) = (here().source(), Source::of("192.0.2.8".parse().unwrap()));
         let turn = accounts.turn(one).unwrap();
         assert!(accounts.turn(one).is_none() && accounts.turn(other).is_some());
         drop(turn);

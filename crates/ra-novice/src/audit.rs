@@ -16,7 +16,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use ra_session::UnixTime;
@@ -24,6 +23,7 @@ use ra_session::invitations::Source;
 use ra_session::offers::Helper;
 use serde::Serialize;
 
+use crate::arrival::Peer;
 use crate::settings::Paths;
 
 mod file;
@@ -131,8 +131,10 @@ struct Line<What> {
     time: String,
     #[serde(flatten)]
     what: What,
-    peer: IpAddr,
-    port: u16,
+    peer: String,
+    /// None behind a relay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<Cause>,
     /// The key of a helper who offered.
@@ -170,13 +172,13 @@ impl Audit {
     }
 
     /// Somebody was refused.
-    pub fn refused(&self, now: UnixTime, peer: SocketAddr, cause: Cause, helper: Option<&Helper>) {
-        let Some(left_out) = self.crowd.borrow_mut().admit(Source::of(peer.ip()), now) else { return };
+    pub fn refused(&self, now: UnixTime, peer: &Peer, cause: Cause, helper: Option<&Helper>) {
+        let Some(left_out) = self.crowd.borrow_mut().admit(peer.source(), now) else { return };
         self.write(now, peer, Refused { event: REFUSED }, REFUSED, Some(cause), helper, left_out);
     }
 
     /// Something happened in a session.
-    pub fn session(&self, now: UnixTime, peer: SocketAddr, step: &Step, helper: Option<&Helper>) {
+    pub fn session(&self, now: UnixTime, peer: &Peer, step: &Step, helper: Option<&Helper>) {
         self.write(now, peer, step, step.name(), None, helper, 0);
     }
 
@@ -184,7 +186,7 @@ impl Audit {
     fn write<What: Serialize>(
         &self,
         now: UnixTime,
-        peer: SocketAddr,
+        peer: &Peer,
         what: What,
         name: &str,
         cause: Option<Cause>,
@@ -196,19 +198,10 @@ impl Audit {
             Some(Helper::Account(name)) => (None, Some(name.as_str().to_owned())),
             None => (None, None),
         };
-        let line = Line {
-            time: rfc3339(now),
-            what,
-            // An IPv4 address in IPv6 clothes is what a filter would not recognise.
-            peer: peer.ip().to_canonical(),
-            port: peer.port(),
-            cause,
-            key,
-            account,
-            left_out,
-        };
+        let line =
+            Line { time: rfc3339(now), what, peer: peer.host(), port: peer.port(), cause, key, account, left_out };
         let Ok(text) = serde_json::to_string(&line) else { return };
-        self.journal.send(&text, name, line.peer, cause);
+        self.journal.send(&text, name, &line.peer, cause);
         let trouble = self.file.borrow_mut().append(&text).err().map(|error| error.to_string());
         if *self.trouble.borrow() != trouble {
             if let Some(trouble) = &trouble {

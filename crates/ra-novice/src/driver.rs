@@ -23,7 +23,7 @@ pub(crate) async fn run(shared: Rc<Shared>, proved: Proved) {
     let Proved { mut line, frames, admission, control, standing, asker } = proved;
     let (local, local_in) = mpsc::unbounded_channel();
     let Some(seat) = shared.sit_down(&standing, local.clone()) else {
-        refuse(shared, asker.peer, RefusedCause::Busy, standing.helper());
+        refuse(shared, &asker.peer, RefusedCause::Busy, standing.helper());
         let _ = line.result(ResultCode::AlreadyBeingHelped);
         line.close().await;
         return;
@@ -226,7 +226,7 @@ impl Driver<'_> {
         let armed = self.shared.prompt.borrow_mut().ask(asked, &self.asker, note.as_ref(), answered);
         match armed {
             Ok(()) => {
-                let (name, peer) = (self.asker.name.clone(), self.asker.peer);
+                let (name, peer) = (self.asker.name.clone(), self.asker.peer.clone());
                 self.step(&Step::ConsentAsked { kind });
                 self.shared.report(HostEvent::ConsentAsked { kind, name, peer });
             }
@@ -321,12 +321,12 @@ impl Driver<'_> {
     }
 
     fn refuse(&self, cause: RefusedCause) {
-        refuse(self.shared, self.asker.peer, cause, self.standing.helper());
+        refuse(self.shared, &self.asker.peer, cause, self.standing.helper());
     }
 
     fn step(&self, step: &Step) {
         if self.logs {
-            self.shared.note_step(self.asker.peer, step, self.standing.helper());
+            self.shared.note_step(&self.asker.peer, step, self.standing.helper());
         }
     }
 

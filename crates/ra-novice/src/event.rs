@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use ra_session::invitations::{EndCause, TicketId};
 use ra_session::{EndReason, RevokedBy};
 
+use crate::arrival::Peer;
 use crate::audit::Cause;
 use crate::prompt::PlaceName;
 
@@ -20,12 +21,12 @@ pub enum HostEvent {
     /// Somebody came with a ticket that is open.
     ExpertConnecting {
         /// Where from.
-        peer: SocketAddr,
+        peer: Peer,
     },
     /// An attempt was refused.
     Refused {
         /// Where from.
-        peer: SocketAddr,
+        peer: Peer,
         /// Why.
         cause: RefusedCause,
     },
@@ -36,7 +37,7 @@ pub enum HostEvent {
         /// What the expert calls itself, made harmless.
         name: String,
         /// Where from.
-        peer: SocketAddr,
+        peer: Peer,
     },
     /// The novice answered, and no other answer counts any more.
     Answered {

@@ -17,6 +17,7 @@ use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 use crate::accounts::Accounts;
+use crate::arrival::{Arrival, Peer};
 use crate::audit::{self, Audit};
 use crate::book::{Book, Gone, Scope};
 use crate::control::{Change, InUse};
@@ -136,6 +137,7 @@ enum Command {
     Local(LocalEvent),
     Changed(Change),
     PolicyChanged,
+    Arrived(Arrival),
     Stop,
 }
 
@@ -213,6 +215,13 @@ impl HostHandle {
     /// Somebody may have changed the policy: it is read anew, and control that it no longer allows ends at once (P8).
     pub fn policy_changed(&self) {
         self.send(Command::PolicyChanged);
+    }
+
+    /// Lets somebody in who came by another way than one of the ports, as if they had come there.
+    ///
+    /// What arrives before the host runs waits for it; what arrives after its end is closed.
+    pub fn arrive(&self, arrival: Arrival) {
+        self.send(Command::Arrived(arrival));
     }
 
     /// Ends the session, tells the expert, and ends [`Host::run`].
@@ -354,12 +363,12 @@ impl Shared {
     }
 
     /// Notes a refusal for the administrator.
-    pub(crate) fn note_refusal(&self, peer: SocketAddr, cause: audit::Cause, helper: Option<&Helper>) {
+    pub(crate) fn note_refusal(&self, peer: &Peer, cause: audit::Cause, helper: Option<&Helper>) {
         self.audit.refused(self.now(), peer, cause, helper);
     }
 
     /// Notes a moment of a session for the administrator.
-    pub(crate) fn note_step(&self, peer: SocketAddr, step: &audit::Step, helper: Option<&Helper>) {
+    pub(crate) fn note_step(&self, peer: &Peer, step: &audit::Step, helper: Option<&Helper>) {
         self.audit.session(self.now(), peer, step, helper);
     }
 
@@ -451,7 +460,7 @@ impl Shared {
         Arc::clone(if has_use { &self.tls.asking } else { &self.tls.silent })
     }
 
-    async fn wait(&self, commands: &mut mpsc::UnboundedReceiver<Command>) -> HostEnd {
+    async fn wait(self: &Rc<Self>, commands: &mut mpsc::UnboundedReceiver<Command>) -> HostEnd {
         loop {
             let busy = self.current.borrow().is_some();
             let next_expiry = self.book.borrow().next_expiry();
@@ -478,6 +487,7 @@ impl Shared {
                     }
                     Some(Command::Changed(Change::HostToo(ticket))) => self.serve_too(ticket),
                     Some(Command::PolicyChanged) => self.narrow(),
+                    Some(Command::Arrived(arrival)) => listen::welcome(self, arrival),
                     Some(Command::Stop) | None => return HostEnd::Stopped,
                 },
                 () = self.idle.notified() => {}
@@ -572,3 +582,6 @@ impl std::fmt::Debug for Host {
 const LONG_NAP: Duration = Duration::from_secs(60);
 /// How long the last session may take to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

@@ -54,6 +54,7 @@
 
 pub mod accounts;
 pub mod agents;
+pub mod arrival;
 pub mod audit;
 pub mod book;
 mod client_key;

@@ -8,12 +8,12 @@ use std::time::Duration;
 use ra_channels::remdesk::{Proof, ResultCode, Version};
 use ra_policy::{ControlAllowed, Denied, HelpAllowed, Policy};
 use ra_session::Admission;
-use ra_session::invitations::Source;
 use ra_session::offers::Helper;
 use ra_ticket::{RcTicket, UNSOLICITED_HELP, UntrustedName, expert_blob};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 
+use crate::arrival::{Arrival, Duplex, Peer};
 use crate::audit::Cause;
 use crate::book::{Found, NotFound, Verdict};
 use crate::driver;
@@ -79,7 +79,8 @@ pub(crate) async fn let_in(shared: Rc<Shared>, listener: TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                tokio::task::spawn_local(receive(Rc::clone(&shared), stream, peer));
+                prepare(&stream);
+                welcome(&shared, Arrival::new(stream, peer));
             }
             Err(error) => {
                 // Out of descriptors, most likely: others have to go first.
@@ -88,6 +89,11 @@ pub(crate) async fn let_in(shared: Rc<Shared>, listener: TcpListener) {
             }
         }
     }
+}
+
+/// Lets one connection in, whatever way it came, in a task of its own.
+pub(crate) fn welcome(shared: &Rc<Shared>, arrival: Arrival) {
+    tokio::task::spawn_local(receive(Rc::clone(shared), arrival));
 }
 
 /// An expert who has proved a right to ask.
@@ -155,20 +161,19 @@ enum Nothing {
     Left,
 }
 
-async fn receive(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
-    prepare(&stream);
-    let source = Source::of(peer.ip());
-    let place = shared.door.borrow_mut().enter(source);
+async fn receive(shared: Rc<Shared>, arrival: Arrival) {
+    let Arrival { stream, peer } = arrival;
+    let place = shared.door.borrow_mut().enter(peer.source());
     let proved = tokio::select! {
         biased;
         _ = place.shown_out => Err(Nothing::Refused(Cause::ShownOut)),
-        proved = tokio::time::timeout(PROOF_WITHIN, prove(&shared, stream, peer)) => {
+        proved = tokio::time::timeout(PROOF_WITHIN, prove(&shared, stream, &peer)) => {
             proved.unwrap_or(Err(Nothing::Refused(Cause::TooSlow)))
         }
     };
     shared.door.borrow_mut().leave(place.number);
     if let Err(Nothing::Refused(cause)) = proved {
-        shared.note_refusal(peer, cause, None);
+        shared.note_refusal(&peer, cause, None);
     }
     if let Ok(proved) = proved {
         let session = tokio::task::spawn_local(driver::run(Rc::clone(&shared), proved));
@@ -180,8 +185,8 @@ async fn receive(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
     }
 }
 
-/// From the socket to a proved right to ask.
-async fn prove(shared: &Rc<Shared>, stream: TcpStream, peer: SocketAddr) -> Result<Proved, Nothing> {
+/// From the first byte to a proved right to ask.
+async fn prove(shared: &Rc<Shared>, stream: Box<dyn Duplex>, peer: &Peer) -> Result<Proved, Nothing> {
     let started = Instant::now();
     let admitted: RefCell<Option<Result<Admitted, Nothing>>> = RefCell::new(None);
     let heard = Cell::new(false);
@@ -222,7 +227,7 @@ async fn prove(shared: &Rc<Shared>, stream: TcpStream, peer: SocketAddr) -> Resu
 }
 
 /// R28 to R32: policy, the ticket, HelpAssistant; the peer and the novice hear nothing of a refusal, at no verbosity.
-fn look_up(shared: &Shared, hello: &ClientHello, peer: SocketAddr) -> Result<Admitted, Nothing> {
+fn look_up(shared: &Shared, hello: &ClientHello, peer: &Peer) -> Result<Admitted, Nothing> {
     shared.refresh();
     let policy = (shared.policy)();
     let admitted = if hello.session_id == UNSOLICITED_HELP {
@@ -231,18 +236,13 @@ fn look_up(shared: &Shared, hello: &ClientHello, peer: SocketAddr) -> Result<Adm
         look_up_ticket(shared, &policy, hello, peer)?
     };
     if !matches!(admitted, Admitted::Offer(None)) {
-        shared.report(HostEvent::ExpertConnecting { peer });
+        shared.report(HostEvent::ExpertConnecting { peer: peer.clone() });
     }
     Ok(admitted)
 }
 
-fn look_up_ticket(
-    shared: &Shared,
-    policy: &Policy,
-    hello: &ClientHello,
-    peer: SocketAddr,
-) -> Result<Admitted, Nothing> {
-    let (source, now) = (Source::of(peer.ip()), shared.now());
+fn look_up_ticket(shared: &Shared, policy: &Policy, hello: &ClientHello, peer: &Peer) -> Result<Admitted, Nothing> {
+    let (source, now) = (peer.source(), shared.now());
     let found = shared.book.borrow().find(&hello.session_id, now);
     let helper = found.as_ref().ok().and_then(|found| found.helper.as_ref());
     let help = policy.may_connect_for(helper);
@@ -281,7 +281,7 @@ fn look_up_ticket(
     }
 }
 
-async fn redeem(shared: &Rc<Shared>, mut line: Line, admitted: Admitted, peer: SocketAddr) -> Result<Proved, Nothing> {
+async fn redeem(shared: &Rc<Shared>, mut line: Line, admitted: Admitted, peer: &Peer) -> Result<Proved, Nothing> {
     let frames = line.begin(shared.view.clone()).map_err(|_| Nothing::Left)?;
     let is_stranger = matches!(admitted, Admitted::Offer(None));
     let broke_off = || {
@@ -353,7 +353,7 @@ fn judge(
     found: Found,
     help: HelpAllowed,
     proof: &Proof,
-    peer: SocketAddr,
+    peer: &Peer,
 ) -> Option<(Admission, Standing, Asker)> {
     let Ok(blob) = expert_blob::parse(proof.expert_blob.expose()) else {
         return malformed(shared, line, peer);
@@ -366,7 +366,7 @@ fn judge(
     }
     shared.refresh();
     let now = shared.now();
-    let verdict = shared.book.borrow_mut().judge(&found.id, Source::of(peer.ip()), blob.pass(), now);
+    let verdict = shared.book.borrow_mut().judge(&found.id, peer.source(), blob.pass(), now);
     let told = match verdict {
         Ok(Verdict::Redeemed(redeemed)) => match shared.book.borrow().log_on(&found.id, now) {
             Ok(logged_on) => {
@@ -404,28 +404,32 @@ fn judge(
     None
 }
 
-pub(crate) fn malformed<T>(shared: &Shared, line: &mut Line, peer: SocketAddr) -> Option<T> {
+pub(crate) fn malformed<T>(shared: &Shared, line: &mut Line, peer: &Peer) -> Option<T> {
     refuse(shared, peer, RefusedCause::Protocol, None);
     note(line.result(ResultCode::InvalidParameterString), peer);
     None
 }
 
-pub(crate) fn note(told: Result<(), LineError>, peer: SocketAddr) {
+pub(crate) fn note(told: Result<(), LineError>, peer: &Peer) {
     if let Err(error) = told {
         tracing::debug!(%peer, %error, "the expert could not be told");
     }
 }
 
-fn asker(name: &UntrustedName, peer: SocketAddr) -> Asker {
+fn asker(name: &UntrustedName, peer: &Peer) -> Asker {
     let name = name.as_str();
-    Asker { name: if name.is_empty() { "somebody".to_owned() } else { name.to_owned() }, known: Known::Claimed, peer }
+    Asker {
+        name: if name.is_empty() { "somebody".to_owned() } else { name.to_owned() },
+        known: Known::Claimed,
+        peer: peer.clone(),
+    }
 }
 
 /// A refusal that the novice hears of; `helper` is one who offered.
-pub(crate) fn refuse(shared: &Shared, peer: SocketAddr, cause: RefusedCause, helper: Option<&Helper>) {
+pub(crate) fn refuse(shared: &Shared, peer: &Peer, cause: RefusedCause, helper: Option<&Helper>) {
     tracing::debug!(%peer, cause = cause.name(), "refused");
     shared.note_refusal(peer, cause.into(), helper);
-    shared.report(HostEvent::Refused { peer, cause });
+    shared.report(HostEvent::Refused { peer: peer.clone(), cause });
 }
 
 /// A dead peer must not keep the seat for hours, and a key must not wait for a full packet.

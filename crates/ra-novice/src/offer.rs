@@ -3,17 +3,16 @@
 //! A helper is known by a key that the handshake has proved, or, where the administrator wants that, by the password of an
 //! account of this computer. Whoever is neither hears nothing. Source: R75 to R79.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use ra_channels::remdesk::{Proof, ResultCode};
 use ra_pam::Refused;
 use ra_policy::{OfferAllowed, Policy};
 use ra_session::Admission;
-use ra_session::invitations::Source;
 use ra_session::offers::{Helper, Refusal as Unwanted};
 use ra_ticket::{AccountLogin, expert_blob};
 
+use crate::arrival::Peer;
 use crate::audit::Cause;
 use crate::event::{HostEvent, RefusedCause};
 use crate::helpers::KnownHelper;
@@ -28,10 +27,10 @@ pub(crate) fn look_up(
     shared: &Shared,
     policy: &Policy,
     hello: &ClientHello,
-    peer: SocketAddr,
+    peer: &Peer,
 ) -> Result<Option<KnownHelper>, Cause> {
     policy.may_be_offered().map_err(|_| Cause::OfferPolicy)?;
-    let (source, now) = (Source::of(peer.ip()), shared.now());
+    let (source, now) = (peer.source(), shared.now());
     if !shared.offers.borrow().admits(source, now) {
         return Err(Cause::Locked);
     }
@@ -49,7 +48,7 @@ pub(crate) async fn judge(
     line: &mut Line,
     helper: Option<KnownHelper>,
     proof: &Proof,
-    peer: SocketAddr,
+    peer: &Peer,
 ) -> Option<(Admission, Standing, Asker)> {
     let helper = verify(shared, line, helper, proof, peer).await?;
     let now = shared.now();
@@ -58,7 +57,7 @@ pub(crate) async fn judge(
         Err(denied) => {
             tracing::debug!(%peer, %denied, "an offer was refused");
             shared.note_refusal(peer, Cause::OfferNotListed, Some(&helper.proved));
-            shared.offers.borrow_mut().failed(Source::of(peer.ip()), now);
+            shared.offers.borrow_mut().failed(peer.source(), now);
             note(line.result(ResultCode::HelpSessionAccessDenied), peer);
             return None;
         }
@@ -72,7 +71,7 @@ pub(crate) async fn judge(
                 Helper::Key(key) => Known::Key(key),
                 Helper::Account(_) => Known::Password,
             };
-            let asker = Asker { name: helper.called(), known, peer };
+            let asker = Asker { name: helper.called(), known, peer: peer.clone() };
             Some((Admission::by_offer(allowed, offered), Standing::Offer(helper), asker))
         }
         Err(last) => {
@@ -93,7 +92,7 @@ async fn verify(
     line: &mut Line,
     helper: Option<KnownHelper>,
     proof: &Proof,
-    peer: SocketAddr,
+    peer: &Peer,
 ) -> Option<KnownHelper> {
     let Ok(blob) = expert_blob::parse(proof.expert_blob.expose()) else {
         if helper.is_some() {
@@ -111,7 +110,7 @@ async fn verify(
         (Some(login), _) => match by_password(shared, login.clone(), peer).await {
             Ok(Ok(helper)) => {
                 if !is_told {
-                    shared.report(HostEvent::ExpertConnecting { peer });
+                    shared.report(HostEvent::ExpertConnecting { peer: peer.clone() });
                 }
                 return Some(helper);
             }
@@ -126,25 +125,25 @@ async fn verify(
     // Without a word, as in `look_up`.
     shared.note_refusal(peer, cause, None);
     if cause != Cause::Locked {
-        shared.offers.borrow_mut().failed(Source::of(peer.ip()), shared.now());
+        shared.offers.borrow_mut().failed(peer.source(), shared.now());
     }
     None
 }
 
 /// Somebody who might have shown an account's password broke the protocol instead: nothing that the novice hears of.
-pub(crate) fn stranger_broke_off(shared: &Shared, peer: SocketAddr) {
+pub(crate) fn stranger_broke_off(shared: &Shared, peer: &Peer) {
     shared.note_refusal(peer, Cause::Protocol, None);
-    shared.offers.borrow_mut().failed(Source::of(peer.ip()), shared.now());
+    shared.offers.borrow_mut().failed(peer.source(), shared.now());
 }
 
 /// Has the password checked; why not, where it is not even looked at.
 async fn by_password(
     shared: &Rc<Shared>,
     login: AccountLogin,
-    peer: SocketAddr,
+    peer: &Peer,
 ) -> Result<Result<KnownHelper, Refused>, Cause> {
     let accounts = shared.accounts.as_ref().ok_or(Cause::OfferPolicy)?;
-    let source = Source::of(peer.ip());
+    let source = peer.source();
     let turn = accounts.turn(source).ok_or(Cause::Locked)?;
     let place = accounts.place().await.ok_or(Cause::Internal)?;
     // Both may have changed while others had the places.
@@ -152,15 +151,15 @@ async fn by_password(
     if !shared.offers.borrow().admits(source, shared.now()) {
         return Err(Cause::Locked);
     }
-    let shared = Rc::clone(shared);
+    let (shared, peer) = (Rc::clone(shared), peer.clone());
     // A task of its own: a password that was tried counts, also when the helper does not wait for the answer.
     let checked = tokio::task::spawn_local(async move {
         let _turn = turn;
         let accounts = shared.accounts.as_ref()?;
-        let verdict = accounts.check(allowed, place, login, peer.ip()).await;
+        let verdict = accounts.check(allowed, place, login, peer.clone()).await;
         if let Err(refused) = &verdict {
             shared.offers.borrow_mut().failed(source, shared.now());
-            shared.note_refusal(peer, cause_of(*refused), None);
+            shared.note_refusal(&peer, cause_of(*refused), None);
         }
         Some(verdict)
     });

@@ -1,12 +1,13 @@
 //! How the engine puts a question to the person in front of this computer.
 
-use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use ra_policy::Message;
 use ra_session::places::Kind;
 use ra_session::{ConsentToControl, ConsentToView, LocalEvent, Question};
 use ra_ticket::KeyFingerprint;
+
+use crate::arrival::Peer;
 
 /// A face: where the novice is asked, and sees what goes on. Of several places, [`crate::places::Places`] makes one.
 ///
@@ -51,7 +52,7 @@ pub struct Asker {
     /// How the name is known.
     pub known: Known,
     /// Where the connection comes from.
-    pub peer: SocketAddr,
+    pub peer: Peer,
 }
 
 /// What the name of an [`Asker`] is worth.

@@ -369,6 +369,10 @@ impl LocalUser {
 }
 
 impl Source {
+    /// Everybody who comes through a relay: who is behind one is only that relay's word, so all of them are counted
+    /// together. It stands as 0.0.0.0, an address that no connection comes from.
+    pub const RELAYED: Self = Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+
     /// The address itself, or the network of an IPv6 address. An IPv4 address in IPv6 clothes counts as what it is.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {

@@ -1,6 +1,8 @@
 //! From an encrypted line to an RDP connection with our channels joined: the ordinary sequence with the values that
 //! make it Remote Assistance. Source: session-protocol section 3.
 
+use std::net::SocketAddr;
+
 use ironrdp_connector::{
     BitmapConfig, ClientConnector, Config, ConnectionOutcome, ConnectionResult, ConnectorError, ConnectorErrorKind,
     Credentials, DesktopSize, Sequence as _,
@@ -16,7 +18,6 @@ use ironrdp_tokio::{
 };
 use ra_channels::encomsp::EncomspExpert;
 use ra_channels::remdesk::RemdeskExpert;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 use tracing::debug;
@@ -26,10 +27,11 @@ use super::{MAX_SIDE, WireError};
 use crate::dial::ATTEMPT;
 use crate::pipeline::Inlet;
 use crate::plan::Plan;
+use crate::way::Transport;
 
 /// A connection whose channels are joined and whose desktop size is agreed.
 pub(crate) struct Joined {
-    pub(crate) framed: TokioFramed<TlsStream<TcpStream>>,
+    pub(crate) framed: TokioFramed<TlsStream<Transport>>,
     pub(crate) result: ConnectionResult,
 }
 
@@ -45,7 +47,7 @@ pub(crate) struct Agreed {
 
 /// TLS stands; of RDP nothing more than the connection request has been said.
 pub(crate) struct Secured {
-    framed: TokioFramed<TlsStream<TcpStream>>,
+    framed: TokioFramed<TlsStream<Transport>>,
     connector: ClientConnector,
 }
 
@@ -54,9 +56,8 @@ impl Introduction {
         Self(configuration(plan, client_name))
     }
 
-    /// Asks for TLS; the error is for the log.
-    pub(crate) async fn negotiate(self, stream: TcpStream) -> Result<(TcpStream, Agreed), String> {
-        let local = stream.local_addr().map_err(|error| error.to_string())?;
+    /// Asks for TLS; the error is for the log. `local` is this end's address.
+    pub(crate) async fn negotiate(self, stream: Transport, local: SocketAddr) -> Result<(Transport, Agreed), String> {
         let mut framed = TokioFramed::new(stream);
         let mut connector = ClientConnector::new(self.0, local);
         let upgrade = connect_begin(&mut framed, &mut connector).await.map_err(|error| error.to_string())?;
@@ -71,7 +72,7 @@ impl Introduction {
 }
 
 impl Agreed {
-    pub(crate) fn secured(self, stream: TlsStream<TcpStream>) -> Secured {
+    pub(crate) fn secured(self, stream: TlsStream<Transport>) -> Secured {
         let Self { mut connector, upgrade } = self;
         mark_as_upgraded(upgrade, &mut connector);
         Secured { framed: TokioFramed::new(stream), connector }
@@ -150,7 +151,7 @@ pub(crate) async fn join(line: Secured, remdesk: RemdeskExpert, graphics: Inlet)
 }
 
 async fn sequence(
-    framed: &mut TokioFramed<TlsStream<TcpStream>>,
+    framed: &mut TokioFramed<TlsStream<Transport>>,
     connector: &mut ClientConnector,
 ) -> Result<ConnectionOutcome, WireError> {
     let mut buffer = WriteBuf::new();

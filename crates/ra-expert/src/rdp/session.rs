@@ -17,7 +17,6 @@ use ra_channels::encomsp::{self, EncomspExpert, Rights};
 use ra_channels::remdesk::{self, ControlNotice, RemdeskExpert, Version};
 use ra_session::expert::{Change, Expert, ExpertState, FromNovice};
 use ra_session::{InputEvent, RevokedBy};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::client::TlsStream;
 use tracing::{debug, info};
@@ -31,10 +30,11 @@ use crate::event::{EndReason, Face, ViewerEvent};
 use crate::input::{Controls, Held, Order, typed};
 use crate::picture::Rect;
 use crate::stats::Codec;
+use crate::way::Transport;
 
 /// A joined connection, from the first word of the novice to the last.
 pub(crate) struct Session<'a> {
-    framed: TokioFramed<TlsStream<TcpStream>>,
+    framed: TokioFramed<TlsStream<Transport>>,
     stage: ActiveStage,
     image: DecodedImage,
     guard: Guard,

@@ -9,4 +9,5 @@ mod pipeline;
 #[path = "../../../ra-graphics/tests/support/scenes.rs"]
 mod scenes;
 mod session;
+mod ways;
 mod witness;

@@ -17,8 +17,10 @@ use ironrdp_tokio::{FramedWrite as _, TokioFramed};
 use ra_channels::ToExpert;
 use ra_channels::encomsp::{self, EncomspNovice, ParticipantId, Rights};
 use ra_channels::remdesk::{self, RemdeskNovice};
+use ra_expert::Duplex;
 use ra_ticket::Endpoint;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -32,7 +34,7 @@ pub(crate) struct Novice {
 
 /// A joined connection as the novice's side has it.
 pub(crate) struct Line {
-    framed: TokioFramed<TlsStream<TcpStream>>,
+    framed: TokioFramed<TlsStream<Box<dyn Duplex>>>,
     channels: StaticChannelSet,
     user: u16,
     io: u16,
@@ -62,6 +64,12 @@ impl Novice {
     pub(crate) async fn accept(&self) -> Line {
         let (stream, _) = self.listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
+        self.receive(stream).await
+    }
+
+    /// Takes an expert through the sequence who is there already.
+    pub(crate) async fn receive(&self, stream: impl Duplex + 'static) -> Line {
+        let stream: Box<dyn Duplex> = Box::new(stream);
         let size = DesktopSize { width: 64, height: 48 };
         let mut acceptor = Acceptor::new(SecurityProtocol::SSL, size, capabilities(size), None);
         acceptor.attach_static_channel(RemdeskNovice::new());
@@ -82,6 +90,25 @@ impl Novice {
             step(&mut framed, &mut acceptor, &mut buffer).await;
         };
         Line { framed, channels: result.static_channels, user: result.user_channel_id, io: result.io_channel_id }
+    }
+
+    /// Takes an expert as far as the handshake, in which it goes.
+    pub(crate) async fn shake_hands(&self, stream: impl Duplex + 'static) {
+        let stream: Box<dyn Duplex> = Box::new(stream);
+        let size = DesktopSize { width: 64, height: 48 };
+        let mut acceptor = Acceptor::new(SecurityProtocol::SSL, size, capabilities(size), None);
+        let mut framed = TokioFramed::new(stream);
+        let mut buffer = WriteBuf::new();
+        while acceptor.reached_security_upgrade().is_none() {
+            step(&mut framed, &mut acceptor, &mut buffer).await;
+        }
+        let (stream, _) = framed.into_inner();
+        // It refuses the certificate, in the handshake or, where ours is finished before it sees that, with the next byte.
+        if let Ok(mut stream) = self.acceptor.accept(stream).await {
+            let mut heard = Vec::new();
+            let _closed = stream.read_to_end(&mut heard).await;
+            assert!(heard.is_empty(), "not a byte after the certificate");
+        }
     }
 
     /// Takes one expert as far as Client Info and closes, as for a ticket that is over.

@@ -86,7 +86,7 @@ fn rules() -> Rules {
 }
 
 fn asker() -> Asker {
-    Asker { name: "Lee".to_owned(), known: Known::Claimed, peer: SocketAddr::from(([192, 0, 2, 9], 5000)) }
+    Asker { name: "Lee".to_owned(), known: Known::Claimed, peer: SocketAddr::from(([192, 0, 2, 9], 5000)).into() }
 }
 
 fn number(scene: Scene) -> u64 {

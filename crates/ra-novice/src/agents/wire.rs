@@ -9,7 +9,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use ra_desktop::X11Access;
@@ -20,6 +19,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use crate::arrival::Peer;
 use crate::places::Inquiry;
 use crate::prompt::{Asker, Known, Status};
 
@@ -125,7 +125,7 @@ pub(super) enum WireKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Who {
     name: String,
-    peer: SocketAddr,
+    peer: Peer,
     /// The key that a helper has proved; none where the name is only a claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<String>,
@@ -162,7 +162,7 @@ impl Who {
             Known::Claimed | Known::Password => None,
             Known::Key(key) => Some(key.to_string()),
         };
-        Self { name: asker.name.clone(), peer: asker.peer, key, password: asker.known == Known::Password }
+        Self { name: asker.name.clone(), peer: asker.peer.clone(), key, password: asker.known == Known::Password }
     }
 
     /// As the engine has it; `None` for a key that is none, and for somebody who is known in two ways.

@@ -2,7 +2,6 @@
 //!
 //! Source: systemd's "Native Journal Protocol": one datagram of `FIELD=value` lines.
 
-use std::net::IpAddr;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
@@ -21,8 +20,8 @@ impl Journal {
         Self { ours: ours.ok(), socket: socket.to_owned() }
     }
 
-    /// Sends one line. Nothing in it may hold a line break: it is JSON, an address, or a word of ours.
-    pub(super) fn send(&self, line: &str, event: &str, peer: IpAddr, cause: Option<Cause>) {
+    /// Sends one line. Nothing in it may hold a line break: it is JSON, an address, the name of a relay, or a word of ours.
+    pub(super) fn send(&self, line: &str, event: &str, peer: &str, cause: Option<Cause>) {
         let Some(ours) = &self.ours else { return };
         let priority = if cause.is_some() { NOTICE } else { INFO };
         let mut text = format!(

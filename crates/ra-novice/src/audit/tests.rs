@@ -34,22 +34,25 @@ impl Place {
     }
 }
 
-fn peer(text: &str) -> SocketAddr {
+fn peer(text: &str) -> Peer {
     text.parse().unwrap()
 }
 
 #[test]
 fn a_refusal_is_one_line_of_a_form_that_does_not_change() {
     let place = place();
-    place.audit().refused(NOW, peer("192.0.2.7:50123"), Cause::UnknownTicket, None);
-    place.audit().refused(NOW, peer("[::ffff:192.0.2.8]:1"), Cause::WrongPassword, None);
-    place.audit().refused(NOW, peer("[2001:db8::1]:2"), Cause::OfferUnverified, None);
+    place.audit().refused(NOW, &peer("192.0.2.7:50123"), Cause::UnknownTicket, None);
+    place.audit().refused(NOW, &peer("[::ffff:192.0.2.8]:1"), Cause::WrongPassword, None);
+    place.audit().refused(NOW, &peer("[2001:db8::1]:2"), Cause::OfferUnverified, None);
+    place.audit().refused(NOW, &peer("relay:relay.example.org:443"), Cause::EndedTicket, None);
     assert_eq!(
         place.lines(),
         [
             r#"{"time":"2026-01-01T00:00:00Z","event":"refused","peer":"192.0.2.7","port":50123,"cause":"unknown_ticket"}"#,
             r#"{"time":"2026-01-01T00:00:00Z","event":"refused","peer":"192.0.2.8","port":1,"cause":"wrong_password"}"#,
             r#"{"time":"2026-01-01T00:00:00Z","event":"refused","peer":"2001:db8::1","port":2,"cause":"offer_unverified"}"#,
+            // Nothing that a filter would shut out.
+            r#"{"time":"2026-01-01T00:00:00Z","event":"refused","peer":"relay:relay.example.org:443","cause":"ended_ticket"}"#,
         ]
     );
     assert_eq!(fs::metadata(&place.log).unwrap().permissions().mode() & 0o777 & !0o027, 0o640 & !0o027);
@@ -61,8 +64,8 @@ fn a_session_tells_its_steps_and_whose_key_it_was() {
     let place = place();
     let key = format!("sha256:{}", "ab".repeat(32)).parse::<KeyFingerprint>().unwrap();
     let audit = place.audit();
-    audit.session(NOW, peer("192.0.2.7:1"), &Step::ConsentAsked { kind: "view" }, Some(&Helper::Key(key)));
-    audit.session(NOW, peer("192.0.2.7:1"), &Step::Ended { reason: "stopped" }, None);
+    audit.session(NOW, &peer("192.0.2.7:1"), &Step::ConsentAsked { kind: "view" }, Some(&Helper::Key(key)));
+    audit.session(NOW, &peer("192.0.2.7:1"), &Step::Ended { reason: "stopped" }, None);
     let lines: Vec<Value> = place.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((&lines[0]["event"], &lines[0]["kind"]), (&"consent_asked".into(), &"view".into()));
     assert_eq!(lines[0]["key"], key.to_string());
@@ -106,7 +109,7 @@ fn the_journal_gets_the_same_line_with_fields() {
     let place = place();
     let journal = UnixDatagram::bind(&place.socket).unwrap();
     journal.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
-    place.audit().refused(NOW, peer("192.0.2.7:50123"), Cause::WrongPassword, None);
+    place.audit().refused(NOW, &peer("192.0.2.7:50123"), Cause::WrongPassword, None);
     let mut datagram = [0; 4096];
     let length = journal.recv(&mut datagram).unwrap();
     let text = str::from_utf8(&datagram[..length]).unwrap();
@@ -181,15 +184,15 @@ fn one_stranger_cannot_wash_the_log_away_and_what_was_left_out_is_said() {
     let place = place();
     let audit = place.audit();
     for port in 1..=1000 {
-        audit.refused(NOW, SocketAddr::new("192.0.2.7".parse().unwrap(), port), Cause::UnknownTicket, None);
+        audit.refused(NOW, &peer(&format!("192.0.2.7:{port}")), Cause::UnknownTicket, None);
     }
-    audit.refused(NOW, peer("192.0.2.8:1"), Cause::UnknownTicket, None);
+    audit.refused(NOW, &peer("192.0.2.8:1"), Cause::UnknownTicket, None);
     assert_eq!(place.lines().len(), LINES_A_MINUTE as usize + 1, "others are written as ever");
     let later = UnixTime(NOW.0 + 60);
-    audit.refused(later, peer("192.0.2.7:1"), Cause::UnknownTicket, None);
+    audit.refused(later, &peer("192.0.2.7:1"), Cause::UnknownTicket, None);
     let last: Value = serde_json::from_str(place.lines().last().unwrap()).unwrap();
     assert_eq!(last["left_out"], 1000 - u64::from(LINES_A_MINUTE));
-    audit.refused(later, peer("192.0.2.7:2"), Cause::UnknownTicket, None);
+    audit.refused(later, &peer("192.0.2.7:2"), Cause::UnknownTicket, None);
     assert!(!place.lines().last().unwrap().contains("left_out"), "said once");
 }
 
@@ -197,7 +200,7 @@ fn one_stranger_cannot_wash_the_log_away_and_what_was_left_out_is_said() {
 fn a_log_that_cannot_be_written_stops_nobody() {
     let place = place();
     let audit = Audit::at(&place.log.join("no/such/directory"), &place.socket);
-    audit.refused(NOW, peer("192.0.2.7:1"), Cause::UnknownTicket, None);
+    audit.refused(NOW, &peer("192.0.2.7:1"), Cause::UnknownTicket, None);
     assert!(audit.trouble.borrow().is_some());
     assert!(lines(&place.log).unwrap().is_empty());
 }

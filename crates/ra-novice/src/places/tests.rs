@@ -139,7 +139,7 @@ impl Table {
 }
 
 fn asker() -> Asker {
-    Asker { name: "Lee".to_owned(), known: Known::Claimed, peer: SocketAddr::from(([192, 0, 2, 9], 5000)) }
+    Asker { name: "Lee".to_owned(), known: Known::Claimed, peer: SocketAddr::from(([192, 0, 2, 9], 5000)).into() }
 }
 
 #[test]

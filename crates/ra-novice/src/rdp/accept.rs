@@ -1,4 +1,4 @@
-//! From a fresh socket to the end of the connection sequence: negotiation, TLS, MCS, Client Info, capabilities.
+//! From a fresh connection to the end of the connection sequence: negotiation, TLS, MCS, Client Info, capabilities.
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +17,6 @@ use ra_channels::remdesk::RemdeskNovice;
 use ra_ticket::KeyFingerprint;
 use rustls::ServerConfig;
 use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
@@ -25,6 +24,7 @@ use super::capabilities::{self, Link};
 use super::line::Line;
 use super::metered::{Allowance, Metered};
 use super::pictures::GraphicsInbox;
+use crate::arrival::Duplex;
 use crate::client_key;
 
 /// What an expert says of itself before anything is decided. Nothing of it is proved, but for the key.
@@ -56,11 +56,11 @@ pub(crate) enum Refusal {
     NoRemdesk,
 }
 
-/// Takes a socket to the end of the connection sequence.
+/// Takes a stream to the end of the connection sequence.
 ///
 /// `tls` is asked when it is time for TLS. `admit` judges the Client Info; `false` closes the connection without a word (R30 to R32).
 pub(crate) async fn accept(
-    stream: TcpStream,
+    stream: Box<dyn Duplex>,
     allowance: Allowance,
     tls: impl FnOnce() -> Arc<ServerConfig>,
     (size, link): (ra_desktop::Size, Link),
@@ -170,7 +170,7 @@ where
 
 /// Reads and discards a preconnection PDU ([MS-RDPEPS] 2.2.1.1), which sharing clients send before X.224. Returns
 /// what was read too far.
-async fn skip_preconnection(stream: &mut Metered<TcpStream>) -> Result<bytes::BytesMut, Refusal> {
+async fn skip_preconnection(stream: &mut Metered<Box<dyn Duplex>>) -> Result<bytes::BytesMut, Refusal> {
     let mut read = bytes::BytesMut::new();
     while read.is_empty() {
         if stream.read_buf(&mut read).await? == 0 {

@@ -1,6 +1,6 @@
 //! RDP as the novice speaks it. The types of the IronRDP crates stop in this module.
 //!
-//! [`accept`](fn@accept) takes a socket to the end of the connection sequence, with nothing shown and nothing asked; [`Line`] is
+//! [`accept`](fn@accept) takes a stream to the end of the connection sequence, with nothing shown and nothing asked; [`Line`] is
 //! what is left of the connection then: events in, words and frames out. Until [`Line::open_up`] only the `remdesk`
 //! channel and a disconnect are parsed; whatever else an expert sends before the novice's yes is dropped unread.
 
@@ -21,7 +21,7 @@ pub(crate) use pictures::{FromGraphics, GraphicsClient};
 pub(crate) use wrapping::Wrapping;
 pub(crate) use writer::FramesOut;
 
-use tokio::net::TcpStream;
+use crate::arrival::Duplex;
 
-/// The connection as the engine has it: TLS over a socket that counts what an unproved peer sends.
-type Stream = tokio_rustls::server::TlsStream<metered::Metered<TcpStream>>;
+/// The connection as the engine has it: TLS over a stream that counts what an unproved peer sends.
+type Stream = tokio_rustls::server::TlsStream<metered::Metered<Box<dyn Duplex>>>;
