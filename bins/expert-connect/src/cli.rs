@@ -1,5 +1,6 @@
 //! The command line. It is a contract: what stands here may only grow.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
     version,
     subcommand_negates_reqs = true,
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  expert-connect Invitation.MsRcIncident\n  expert-connect show Invitation.MsRcIncident\n  expert-connect offer kim-pc\n  \
+    after_help = "Examples:\n  expert-connect Invitation.MsRcIncident\n  expert-connect show Invitation.MsRcIncident\n  expert-connect offer kim-pc\n  expert-connect listen Invitation.MsRcIncident\n  \
                   expert-connect help.MsRcIncident --yes --password-file secret --no-window --screenshot seen.png --for 10s\n\n\
                   In the window: Ctrl+Alt+C asks for control, Ctrl+Alt+E gives it back, Ctrl+Alt+S shows and\n  \
                   hides delay, frame rate, data rate and codecs."
@@ -45,6 +46,29 @@ pub(crate) enum Command {
         /// Be known by the password of this account of that computer, where its administrator allows that, instead of by your key
         #[arg(long, value_name = "NAME")]
         account: Option<String>,
+
+        #[command(flatten)]
+        connect: Box<Connect>,
+
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Wait until the novice's computer calls: `novice-host invite --dial` there, a port that can be reached here
+    #[command(after_help = "\
+Examples:
+  expert-connect listen Invitation.MsRcIncident
+  expert-connect listen help.MsRcIncident --listen 192.0.2.5:4000 --yes --password-file secret
+
+Only the computer that made the invitation is heard; whoever else calls is sent away.")]
+    Listen {
+        /// The invitation (.MsRcIncident)
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+
+        // Not a doc comment, since the address would read as a link there.
+        #[arg(long, value_name = "ADDR:PORT")]
+        #[arg(help = "Where to wait for the call; port 0 picks a free one [default: [::]:3389]")]
+        listen: Option<SocketAddr>,
 
         #[command(flatten)]
         connect: Box<Connect>,

@@ -1,6 +1,7 @@
 //! The ways in which the program fails, each with its exit status and, for a file, the place in it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,6 +37,16 @@ pub(crate) enum Failure {
     Plan(String),
     #[error("{0}")]
     Usage(String),
+    #[error("cannot wait at {addr}")]
+    #[diagnostic(help("choose another port with --listen, and tell the novice which; port 0 picks a free one"))]
+    CannotListen {
+        addr: SocketAddr,
+        #[source]
+        error: io::Error,
+    },
+    #[error("this invitation does not say by which key its computer is known, so nobody who calls can be told from it")]
+    #[diagnostic(help("open it without `listen`: then its addresses are called, and you are asked about the key"))]
+    NoKey,
     #[error("no home directory: set HOME or RA_STATE_DIR")]
     NoHome,
     #[error("{path} cannot be used as your key: {why}")]
@@ -81,11 +92,12 @@ impl Failure {
             | Self::TooLarge { .. }
             | Self::WrongPassword
             | Self::Password(_)
-            | Self::Plan(_) => 65,
+            | Self::Plan(_)
+            | Self::NoKey => 65,
             Self::CannotWrite { .. } => 73,
             Self::Ended(reason) => reason.exit_status(),
             Self::Usage(_) => 2,
-            Self::NoHome | Self::Key { .. } | Self::KnownHosts { .. } => 1,
+            Self::NoHome | Self::CannotListen { .. } | Self::Key { .. } | Self::KnownHosts { .. } => 1,
             Self::Unreadable { .. } | Self::NoTerminal { .. } | Self::PasswordSource(_) | Self::Engine(_) => 1,
             #[cfg(feature = "window")]
             Self::NoWindow(_) => 1,

@@ -6,6 +6,7 @@
 mod cli;
 mod engine;
 mod failure;
+mod listen;
 mod log;
 mod message;
 mod offer;
@@ -18,6 +19,7 @@ mod typing;
 mod window;
 
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,7 +27,7 @@ use std::sync::Arc;
 use clap::Parser as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use ra_expert::{EndReason, Face, Fingerprint, Options, Plan, Viewer, ViewerEvent};
+use ra_expert::{EndReason, Face, Fingerprint, Options, Plan, Viewer, ViewerEvent, Way};
 use ra_ticket::{AccountName, AccountPassword, Endpoint, Invitation, KeyFingerprint};
 use zeroize::Zeroizing;
 
@@ -48,13 +50,17 @@ fn main() -> ExitCode {
             log::start(&common);
             offer::offer(&host, account.as_deref(), *connect, &common)
         }
+        Cli { command: Some(Command::Listen { file, listen, connect: options, common }), .. } => {
+            log::start(&common);
+            connect(&file, *options, &common, &Reach::Wait(listen))
+        }
         Cli { command: Some(Command::Identity(cli::Identity::Show { common })), .. } => {
             log::start(&common);
             offer::show_identity(&common)
         }
         Cli { file: Some(file), connect: options, common, .. } => {
             log::start(&common);
-            connect(&file, options, &common)
+            connect(&file, options, &common, &Reach::Dial)
         }
         // clap demands one of the two.
         Cli { .. } => Ok(()),
@@ -88,8 +94,16 @@ fn show(file: &Path, password: &PasswordSource, common: &Common) -> Result<(), F
     Ok(())
 }
 
-/// `expert-connect FILE`
-fn connect(file: &Path, options: Connect, common: &Common) -> Result<(), Failure> {
+/// Who calls whom.
+enum Reach {
+    /// The addresses in the invitation are dialled.
+    Dial,
+    /// The novice's computer calls here, or at the usual port.
+    Wait(Option<SocketAddr>),
+}
+
+/// `expert-connect FILE`, `expert-connect listen FILE`
+fn connect(file: &Path, options: Connect, common: &Common, reach: &Reach) -> Result<(), Failure> {
     let signals = Signals::watch().map_err(|error| Failure::Engine(error.to_string()))?;
     let invitation = open::invitation(file)?;
     let message = Message::new(&invitation, Timestamp::now(), TimeZone::system());
@@ -114,17 +128,23 @@ fn connect(file: &Path, options: Connect, common: &Common) -> Result<(), Failure
         None => open::plan(&invitation, None)?,
     };
 
+    let way = match reach {
+        Reach::Dial => Way::Dial,
+        Reach::Wait(at) => listen::way(&plan, *at)?,
+    };
+
     let novice = message.name();
     let mut wishes = wishes(&options);
     // Official helpers may have to show it; nobody needs one to open an invitation.
     wishes.identity = State::of_this_user().and_then(|state| state.identity()).unwrap_or_default().map(Arc::new);
-    let reason = session(plan, options, wishes, Headless { report, state: None }, &signals, novice)?;
+    let reason = session(plan, way, options, wishes, Headless { report, state: None }, &signals, novice)?;
     conclude(reason, common)
 }
 
 /// Runs a session with or without a window, to its end.
 pub(crate) fn session(
     plan: Plan,
+    way: Way,
     options: Connect,
     wishes: Options,
     face: Headless,
@@ -132,11 +152,11 @@ pub(crate) fn session(
     novice: String,
 ) -> Result<EndReason, Failure> {
     if options.no_window {
-        let viewer = Viewer::new(plan, wishes, Arc::new(face));
+        let viewer = Viewer::new(plan, wishes, Arc::new(face)).by(way);
         types_standard_input(&options, &viewer)?;
         engine::finish(engine::start(viewer, signals, options.screenshot)?)
     } else {
-        in_window(plan, options, wishes, face, signals, novice)
+        in_window(plan, way, options, wishes, face, signals, novice)
     }
 }
 
@@ -162,6 +182,7 @@ fn listed(invitation: &Invitation, plan: Option<&Plan>) -> Vec<String> {
 #[cfg(feature = "window")]
 fn in_window(
     plan: Plan,
+    way: Way,
     options: Connect,
     wishes: Options,
     face: Headless,
@@ -171,7 +192,7 @@ fn in_window(
     let screenshot = options.screenshot.clone();
     let window = window::Window::prepare(novice, &options)?;
     let face = window.face(face);
-    let viewer = Viewer::new(plan, wishes, Arc::new(face));
+    let viewer = Viewer::new(plan, wishes, Arc::new(face)).by(way);
     types_standard_input(&options, &viewer)?;
     let (picture, controls, counters) = (viewer.picture(), viewer.controls(), viewer.counters());
     let engine = engine::start(viewer, signals, screenshot)?;
@@ -182,7 +203,15 @@ fn in_window(
 }
 
 #[cfg(not(feature = "window"))]
-fn in_window(_: Plan, _: Connect, _: Options, _: Headless, _: &Signals, _: String) -> Result<EndReason, Failure> {
+fn in_window(
+    _: Plan,
+    _: Way,
+    _: Connect,
+    _: Options,
+    _: Headless,
+    _: &Signals,
+    _: String,
+) -> Result<EndReason, Failure> {
     Err(Failure::WindowNotBuilt)
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ra_expert::Plan;
+use ra_expert::{Plan, Way};
 use ra_ticket::{AccountName, Endpoint, Host};
 use serde_json::json;
 
@@ -78,7 +78,7 @@ pub(crate) fn offer(host: &str, account: Option<&str>, options: Connect, common:
         }
         None => plan,
     };
-    let reason = session(plan, options, wishes, Headless { report, state: Some(state) }, &signals, novice)?;
+    let reason = session(plan, Way::Dial, options, wishes, Headless { report, state: Some(state) }, &signals, novice)?;
     conclude(reason, common)
 }
 

@@ -55,6 +55,11 @@ impl Report {
     fn line_of(&self, event: &ViewerEvent) -> Option<String> {
         let novice = &self.novice;
         let line = match event {
+            ViewerEvent::Listening { addr } => format!(
+                "waiting at {addr} for {novice}'s computer to call; there it is `novice-host invite --dial` with your address \
+                 and port {}",
+                addr.port()
+            ),
             ViewerEvent::Trying { endpoint } => format!("trying {endpoint}"),
             ViewerEvent::Connected { endpoint } => format!("connected to {endpoint}; waiting for {novice} to agree"),
             ViewerEvent::Viewing { width, height } => {
@@ -89,6 +94,7 @@ impl Report {
 /// The name of an event and its fields, as the contract has them.
 fn object_of(event: &ViewerEvent) -> (&'static str, Value) {
     match event {
+        ViewerEvent::Listening { addr } => ("listening", json!({ "addr": addr.to_string() })),
         ViewerEvent::Trying { endpoint } => ("trying", json!({ "endpoint": endpoint.to_string() })),
         ViewerEvent::Connected { endpoint } => ("connected", json!({ "endpoint": endpoint.to_string() })),
         ViewerEvent::Authenticated => ("authenticated", json!({})),

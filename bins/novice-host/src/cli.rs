@@ -61,7 +61,11 @@ pub(crate) enum Command {
     /// Make an invitation file and wait until the person it is for has helped
     #[command(after_help = "\
 Example: an invitation for the next two hours, with a password that you choose
-  novice-host invite --expires 2h --password-file my-password.txt")]
+  novice-host invite --expires 2h --password-file my-password.txt
+
+Example: nobody can connect to this computer, so it calls the helper, who waits with
+`expert-connect listen Invitation.MsRcIncident` where everybody can connect to
+  novice-host invite --dial lees-pc.example.org:3389")]
     Invite(Box<Invite>),
     /// Wait for the persons whose invitations are still open
     #[command(after_help = "\
@@ -157,6 +161,9 @@ pub(crate) struct Invite {
     /// Write this address into the invitation, as it is, instead of this computer's own
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) advertise: Vec<Endpoint>,
+    /// Call your helper, who waits there with `expert-connect listen`; again and again until they help
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "no_serve")]
+    pub(crate) dial: Vec<Endpoint>,
     /// The official helper that it is for; needed where policy allows no others
     #[arg(long = "for", value_name = "NAME")]
     pub(crate) helper: Option<String>,

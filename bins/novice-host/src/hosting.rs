@@ -11,6 +11,7 @@ use ra_novice::accounts::{Accounts, NoAccounts};
 use ra_novice::agents::{self, Agents, Wish};
 use ra_novice::audit::Audit;
 use ra_novice::book::Scope;
+use ra_novice::calls::Call;
 use ra_novice::control::{ControlServer, HostLock, InUse, Tickets};
 use ra_novice::endpoints::computer_name;
 use ra_novice::event::HostEvent;
@@ -60,6 +61,8 @@ pub(crate) struct Hosting {
     pub(crate) paths: Paths,
     pub(crate) scope: Scope,
     pub(crate) when_stopped: WhenStopped,
+    /// Experts who wait to be called.
+    pub(crate) calls: Vec<Call>,
     /// What it waits for, in one short sentence.
     pub(crate) waiting: String,
 }
@@ -116,6 +119,7 @@ pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure
         paths,
         scope: Scope::All,
         when_stopped: WhenStopped::KeepTickets,
+        calls: Vec::new(),
         waiting,
     };
     hosting.run(|| {}, teller)
@@ -244,7 +248,7 @@ impl Seated {
 impl Hosting {
     /// Runs the host until it ends. `announce` is called when the ports are open, before the first event.
     pub(crate) fn run(self, announce: impl FnOnce() + Send + 'static, teller: &Teller) -> Result<(), Failure> {
-        let Self { seated, tls, store, paths, scope, when_stopped, waiting } = self;
+        let Self { seated, tls, store, paths, scope, when_stopped, calls, waiting } = self;
         let Seated { terminal, desktop, ports, places, agents, running, control, in_use } = seated;
         if let Some(terminal) = &terminal {
             places.arrive(PlaceName::terminal(), Box::new(TerminalPlace::new(terminal.screen(), waiting)));
@@ -254,6 +258,7 @@ impl Hosting {
         let (events, happened) = sync_channel(MOST_UNTOLD);
         let (host, handle) = Host::new(HostOptions {
             ports,
+            calls,
             tls,
             desktop,
             store,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use ra_novice::book::Scope;
+use ra_novice::calls::Call;
 use ra_novice::control::{HostLock, HostSummary, Tickets};
 use ra_novice::endpoints::{self, Surroundings};
 use ra_novice::host::WhenStopped;
@@ -95,7 +96,7 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
         .inspect_err(|_| reach::give_back(&paths, &reached))?;
 
     if let Waits::Here(seated) = waits {
-        let promise = Promise { invited: &invited, reached: &reached, generated };
+        let promise = Promise { invited: &invited, reached: &reached, generated, dial: &options.dial };
         return host(*seated, &identity, store, paths, &promise, teller);
     }
     announce(&invited, teller);
@@ -135,6 +136,13 @@ impl Waits {
             return Ok(Self::Here(Box::new(Seated::take(lock, &options.serve, paths)?)));
         }
         let Some(host) = Tickets::of_running_host(paths, crate::now)?.host()? else { return Ok(Self::Later) };
+        if !options.dial.is_empty() {
+            let process = host.process;
+            return Err(Failure::other(format!(
+                "novice-host is running here already (process {process}), and calls nobody for this invitation"
+            ))
+            .advice("End that one first, to call your helper from here."));
+        }
         let elsewhere = options.serve.listen.iter().find(|wanted| !host.addresses.contains(wanted));
         if let Some(wanted) = elsewhere {
             let process = host.process;
@@ -171,6 +179,8 @@ struct Promise<'a> {
     reached: &'a Reached,
     /// The password was made up here, and the person has to see it.
     generated: bool,
+    /// The helpers who wait to be called.
+    dial: &'a [Endpoint],
 }
 
 fn host(
@@ -202,7 +212,7 @@ fn wait(
     promise: &Promise<'_>,
     teller: &Teller,
 ) -> Result<(), Failure> {
-    let &Promise { invited, reached, generated } = promise;
+    let &Promise { invited, reached, generated, dial } = promise;
     let screen = seated.terminal.as_ref().map(Terminal::screen);
     let to_end = match &screen {
         Some(_) => "press q or Ctrl-C here".to_owned(),
@@ -229,6 +239,7 @@ fn wait(
         paths: paths.clone(),
         scope: Scope::Listed([invited.ticket.id.clone()].into()),
         when_stopped: WhenStopped::EndTickets,
+        calls: dial.iter().map(|expert| Call { expert: expert.clone(), ticket: invited.ticket.id.clone() }).collect(),
         waiting: format!("Waiting for your helper until {until}."),
     };
     hosting.run(announcement, teller)

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use ra_novice::arrival::Peer;
-use ra_novice::event::{HostEvent, RefusedCause, end_reason_name, revoked_by_name};
+use ra_novice::event::{HostEvent, RefusedCause, UnansweredCause, end_reason_name, revoked_by_name};
 use ra_novice::prompt::PlaceName;
 use ra_session::RevokedBy;
 use serde_json::{Map, Value, json};
@@ -121,6 +121,10 @@ fn print(text: &str) {
 fn in_json(event: &HostEvent) -> (&'static str, Value) {
     match event {
         HostEvent::Listening { addr } => ("listening", json!({ "addr": addr.to_string() })),
+        HostEvent::Calling { expert } => ("calling", json!({ "endpoint": expert.to_string() })),
+        HostEvent::Unanswered { expert, cause } => {
+            ("unanswered", json!({ "endpoint": expert.to_string(), "cause": cause.name() }))
+        }
         HostEvent::ExpertConnecting { peer } => ("expert_connecting", json!({ "peer": peer.to_string() })),
         HostEvent::Refused { peer, cause } => ("refused", json!({ "peer": peer.to_string(), "cause": cause.name() })),
         HostEvent::ConsentAsked { kind, name, peer } => {
@@ -148,6 +152,15 @@ fn in_words(event: &HostEvent) -> Option<String> {
     let at = Peer::place;
     Some(match event {
         HostEvent::Listening { addr } => listening(*addr),
+        HostEvent::Calling { expert } => {
+            format!("This computer calls your helper at {expert}. They wait there with `expert-connect listen`.")
+        }
+        HostEvent::Unanswered { expert, cause: UnansweredCause::Name } => {
+            format!("There is no computer called {} now. It is looked for again until it is there.", expert.host)
+        }
+        HostEvent::Unanswered { expert, cause: UnansweredCause::Network } => {
+            format!("Nobody waits at {expert} yet. It is called again every few seconds.")
+        }
         HostEvent::ExpertConnecting { peer } => format!("Somebody at {} is connecting with your invitation.", at(peer)),
         HostEvent::Refused { peer, cause } => match cause {
             RefusedCause::WrongPassword => format!("Somebody at {} gave a wrong password and saw nothing.", at(peer)),

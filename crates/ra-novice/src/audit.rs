@@ -93,6 +93,8 @@ pub enum Cause {
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Step {
+    /// This computer called somebody who waits for it, and was answered. Whoever it is proves nothing yet.
+    Called,
     /// The novice is asked.
     ConsentAsked {
         /// `view` or `control`.
@@ -243,6 +245,7 @@ impl Cause {
 impl Step {
     fn name(&self) -> &'static str {
         match self {
+            Self::Called => "called",
             Self::ConsentAsked { .. } => "consent_asked",
             Self::Answered { .. } => "answered",
             Self::Viewing => "viewing",

@@ -239,6 +239,11 @@ impl Book {
         self.invitations.any_open(now)
     }
 
+    /// Whether this one can still be redeemed.
+    pub(crate) fn is_open(&self, id: &TicketId, now: UnixTime) -> bool {
+        self.invitations.ticket(id).is_some_and(|ticket| ticket.is_open(now))
+    }
+
     /// When the next ticket runs out.
     pub(crate) fn next_expiry(&self) -> Option<UnixTime> {
         self.invitations.next_expiry()

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use ra_session::invitations::{EndCause, TicketId};
 use ra_session::{EndReason, RevokedBy};
+use ra_ticket::Endpoint;
 
 use crate::arrival::Peer;
 use crate::audit::Cause;
@@ -17,6 +18,18 @@ pub enum HostEvent {
     Listening {
         /// The address as bound, with the real port.
         addr: SocketAddr,
+    },
+    /// An expert is called, and called again until it answers.
+    Calling {
+        /// Where the expert waits.
+        expert: Endpoint,
+    },
+    /// A call was not answered. Said once for each cause until one is answered; calling goes on.
+    Unanswered {
+        /// Who was called.
+        expert: Endpoint,
+        /// Why.
+        cause: UnansweredCause,
     },
     /// Somebody came with a ticket that is open.
     ExpertConnecting {
@@ -99,6 +112,26 @@ pub enum RefusedCause {
     PolicyControl,
     /// The protocol was broken.
     Protocol,
+}
+
+/// Why a call was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnansweredCause {
+    /// No computer of that name is known.
+    Name,
+    /// Nobody waits there, or no way leads there.
+    Network,
+}
+
+impl UnansweredCause {
+    /// The word in the event `unanswered`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Network => "network",
+        }
+    }
 }
 
 /// Why a ticket can no longer be redeemed.

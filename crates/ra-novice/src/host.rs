@@ -12,7 +12,7 @@ use ra_session::invitations::{EndCause, TicketId};
 use ra_session::offers::{Helper, OfferGuard};
 use ra_session::{InputGate, LocalEvent, Moment, Seat, UnixTime, ViewGate};
 use rustls::ServerConfig;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
@@ -20,6 +20,7 @@ use crate::accounts::Accounts;
 use crate::arrival::{Arrival, Peer};
 use crate::audit::{self, Audit};
 use crate::book::{Book, Gone, Scope};
+use crate::calls::{self, Call};
 use crate::control::{Change, InUse};
 use crate::door::Door;
 use crate::event::HostEvent;
@@ -37,6 +38,8 @@ use crate::store::{Store, StoreError};
 pub struct HostOptions {
     /// Bound ports; the host listens on them when it runs.
     pub ports: Vec<Port>,
+    /// Experts who wait to be called.
+    pub calls: Vec<Call>,
     /// The certificate of this installation.
     pub tls: ServerTls,
     /// The desktop to share.
@@ -261,7 +264,7 @@ impl Host {
         let Self { options, mut commands, handle } = self;
         let SharedDesktop { desktop, seat, view, .. } = options.desktop;
         let waits_for_offers = options.scope == Scope::All;
-        let watching = watch(desktop.watcher, handle.clone()).map_err(HostError::Thread)?;
+        let watching = watch_for_esc(desktop.watcher, handle.clone()).map_err(HostError::Thread)?;
         let shared = Rc::new(Shared {
             tls: options.tls,
             link: Cell::new(link_of(&(options.policy)())),
@@ -285,18 +288,22 @@ impl Host {
             current: RefCell::new(None),
             origin: Instant::now(),
             idle: tokio::sync::Notify::new(),
+            helped: watch::Sender::new(false),
         });
         shared.show(&Status::Waiting);
-        let mut listening = Vec::new();
+        let mut open = Vec::new();
         for port in options.ports {
             let (addr, listener) = port.listen()?;
             shared.report(HostEvent::Listening { addr });
-            listening.push(tokio::task::spawn_local(listen::let_in(Rc::clone(&shared), listener)));
+            open.push(tokio::task::spawn_local(listen::let_in(Rc::clone(&shared), listener)));
+        }
+        for call in options.calls {
+            open.push(tokio::task::spawn_local(calls::keep_calling(Rc::clone(&shared), call)));
         }
 
         let end = shared.wait(&mut commands).await;
 
-        for task in listening {
+        for task in open {
             task.abort();
         }
         shared.finish_session().await;
@@ -334,6 +341,8 @@ pub(crate) struct Shared {
     current: RefCell<Option<Current>>,
     origin: Instant,
     idle: tokio::sync::Notify,
+    /// Whether somebody has the seat.
+    helped: watch::Sender<bool>,
 }
 
 /// The session of the moment.
@@ -367,6 +376,17 @@ impl Shared {
         self.audit.refused(self.now(), peer, cause, helper);
     }
 
+    /// Waits while somebody is being helped.
+    pub(crate) async fn nobody_helps(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.helped.subscribe().wait_for(|helped| !helped).await;
+    }
+
+    /// Notes for the administrator that this computer opened a connection by itself.
+    pub(crate) fn note_call(&self, peer: &Peer) {
+        self.audit.session(self.now(), peer, &audit::Step::Called, None);
+    }
+
     /// Notes a moment of a session for the administrator.
     pub(crate) fn note_step(&self, peer: &Peer, step: &audit::Step, helper: Option<&Helper>) {
         self.audit.session(self.now(), peer, step, helper);
@@ -383,6 +403,7 @@ impl Shared {
             self.in_use.set(Some(found.id.clone()));
         }
         *self.current.borrow_mut() = Some(Current { standing: standing.clone(), local });
+        self.helped.send_replace(true);
         Some(seat)
     }
 
@@ -391,6 +412,7 @@ impl Shared {
         self.in_use.set(None);
         *self.current.borrow_mut() = None;
         *self.seat.borrow_mut() = seat;
+        self.helped.send_replace(false);
         self.show(&Status::Waiting);
         self.idle.notify_one();
     }
@@ -525,7 +547,7 @@ fn link_of(policy: &Policy) -> Link {
 }
 
 /// Starts the ESC watcher on its own thread.
-fn watch(watcher: Box<dyn ra_desktop::Watcher>, handle: HostHandle) -> std::io::Result<Watching> {
+fn watch_for_esc(watcher: Box<dyn ra_desktop::Watcher>, handle: HostHandle) -> std::io::Result<Watching> {
     let stopper = watcher.stopper();
     let report = move |revocation: ra_desktop::Revocation| {
         handle.send(Command::Local(match revocation.cause {

@@ -27,6 +27,7 @@
 //! let identity = identity::Identity::open(paths.state(), "computer", now, identity::Renewal::WhenDue)?;
 //! let (host, handle) = host::Host::new(host::HostOptions {
 //!     ports: vec![Port::bind("[::]:3389".parse()?)?],
+//!     calls: Vec::new(),
 //!     tls: identity.server_config()?,
 //!     desktop: host::SharedDesktop::open(ra_desktop::Choice::Auto, &ra_desktop::MonitorChoice::All)?,
 //!     store: Store::open(&paths.store())?,
@@ -57,6 +58,7 @@ pub mod agents;
 pub mod arrival;
 pub mod audit;
 pub mod book;
+pub mod calls;
 mod client_key;
 pub mod control;
 mod door;

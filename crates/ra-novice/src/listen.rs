@@ -161,7 +161,8 @@ enum Nothing {
     Left,
 }
 
-async fn receive(shared: Rc<Shared>, arrival: Arrival) {
+/// Takes one connection from the door to its end; true when a session came of it.
+pub(crate) async fn receive(shared: Rc<Shared>, arrival: Arrival) -> bool {
     let Arrival { stream, peer } = arrival;
     let place = shared.door.borrow_mut().enter(peer.source());
     let proved = tokio::select! {
@@ -175,14 +176,14 @@ async fn receive(shared: Rc<Shared>, arrival: Arrival) {
     if let Err(Nothing::Refused(cause)) = proved {
         shared.note_refusal(&peer, cause, None);
     }
-    if let Ok(proved) = proved {
-        let session = tokio::task::spawn_local(driver::run(Rc::clone(&shared), proved));
-        if session.await.is_err() {
-            // A bug. The seat went down with the session and shut both gates; it is not replaced.
-            tracing::error!("a session broke down");
-            shared.stand_up(None);
-        }
+    let Ok(proved) = proved else { return false };
+    let session = tokio::task::spawn_local(driver::run(Rc::clone(&shared), proved));
+    if session.await.is_err() {
+        // A bug. The seat went down with the session and shut both gates; it is not replaced.
+        tracing::error!("a session broke down");
+        shared.stand_up(None);
     }
+    true
 }
 
 /// From the first byte to a proved right to ask.
@@ -433,7 +434,7 @@ pub(crate) fn refuse(shared: &Shared, peer: &Peer, cause: RefusedCause, helper: 
 }
 
 /// A dead peer must not keep the seat for hours, and a key must not wait for a full packet.
-fn prepare(stream: &TcpStream) {
+pub(crate) fn prepare(stream: &TcpStream) {
     use rustix::net::sockopt;
     let set = || -> rustix::io::Result<()> {
         sockopt::set_tcp_nodelay(stream, true)?;

@@ -20,6 +20,7 @@ mod offers_by_password;
 mod passwords;
 mod peers;
 mod policy;
+mod reverse;
 mod session;
 mod shadow;
 mod silence;

@@ -34,6 +34,7 @@ fn host(paths: &Paths) -> (Host, HostHandle) {
     let identity = Identity::open(paths.state(), "novice", std::time::SystemTime::now(), Renewal::WhenDue).unwrap();
     Host::new(HostOptions {
         ports: Vec::new(),
+        calls: Vec::new(),
         tls: identity.server_config().unwrap(),
         desktop: SharedDesktop::open(Choice::Demo, &MonitorChoice::All).unwrap(),
         store: Store::open(&paths.store()).unwrap(),

@@ -593,6 +593,7 @@ fn r059_r061_a_running_host_removes_a_mapping_when_its_ticket_ends_and_the_rest_
     let now = std::time::UNIX_EPOCH + Duration::from_secs(place.now.0);
     let identity = Identity::open(place.paths.state(), "novice", now, Renewal::WhenDue).unwrap();
     let (host, handle) = Host::new(HostOptions {
+        calls: Vec::new(),
         ports: Vec::new(),
         tls: identity.server_config().unwrap(),
         desktop: SharedDesktop::open(ra_desktop::Choice::Demo, &ra_desktop::MonitorChoice::All).unwrap(),

@@ -1,0 +1,94 @@
+//! Calls: experts who wait until this computer dials them, because nobody can dial it (S78, S90).
+//!
+//! A call only replaces the way in. Whoever answers it is a stranger like anybody at a port: the expert speaks first, names
+//! the ticket, proves the password, and the person is asked. Nobody is called while somebody is being helped, nor for a
+//! ticket that is over.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ra_session::invitations::TicketId;
+use ra_ticket::{Endpoint, Host};
+use tokio::net::TcpStream;
+
+use crate::arrival::Arrival;
+use crate::event::{HostEvent, UnansweredCause};
+use crate::host::Shared;
+use crate::listen;
+
+/// An expert who is to be called for as long as a ticket is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Where the expert waits.
+    pub expert: Endpoint,
+    /// The ticket that it is about. Whoever answers may have come for another one, as at a port.
+    pub ticket: TicketId,
+}
+
+/// Calls again and again until the ticket is over.
+pub(crate) async fn keep_calling(shared: Rc<Shared>, call: Call) {
+    let Call { expert, ticket } = call;
+    shared.report(HostEvent::Calling { expert: expert.clone() });
+    let mut pause = FIRST_PAUSE;
+    let mut told = None;
+    loop {
+        shared.nobody_helps().await;
+        if !shared.book.borrow().is_open(&ticket, shared.now()) {
+            return;
+        }
+        match dial(&expert).await {
+            Ok((stream, addr)) => {
+                told = None;
+                listen::prepare(&stream);
+                shared.note_call(&addr.into());
+                if listen::receive(Rc::clone(&shared), Arrival::new(stream, addr)).await {
+                    pause = FIRST_PAUSE;
+                }
+            }
+            Err(cause) if told == Some(cause) => {}
+            Err(cause) => {
+                told = Some(cause);
+                shared.report(HostEvent::Unanswered { expert: expert.clone(), cause });
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (2 * pause).min(LONGEST_PAUSE);
+    }
+}
+
+/// Opens a connection; a name that has several addresses is tried at each of them in turn.
+async fn dial(expert: &Endpoint) -> Result<(TcpStream, SocketAddr), UnansweredCause> {
+    let addresses: Vec<SocketAddr> = match &expert.host {
+        Host::Ipv4(address) => vec![(*address, expert.port).into()],
+        Host::Ipv6(address) => vec![(*address, expert.port).into()],
+        Host::Name(name) => match tokio::net::lookup_host((name.as_str(), expert.port)).await {
+            Ok(found) => found.take(MOST_ADDRESSES).collect(),
+            Err(error) => {
+                tracing::debug!(%expert, %error, "the name leads nowhere");
+                return Err(UnansweredCause::Name);
+            }
+        },
+    };
+    if addresses.is_empty() {
+        return Err(UnansweredCause::Name);
+    }
+    for address in addresses {
+        let answer = tokio::time::timeout(ANSWER_WITHIN, TcpStream::connect(address)).await;
+        match answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(stream) => return Ok((stream, address)),
+            Err(error) => tracing::debug!(%address, %error, "nobody answers"),
+        }
+    }
+    Err(UnansweredCause::Network)
+}
+
+/// Between the first two calls. The expert may have to type a command first.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Between two calls at last: what an expert who starts to wait has to be patient for, at four packets a minute.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// One address may take so long to answer: three tries of TCP, and the slowest of ways.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Addresses of one name that are tried.
+const MOST_ADDRESSES: usize = 8;
