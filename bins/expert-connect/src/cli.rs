@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use ra_rendezvous::RelayUrl;
 
 /// Open a Remote Assistance invitation: see the novice's desktop, and help.
 #[derive(Debug, Parser)]
@@ -76,6 +77,30 @@ Only the computer that made the invitation is heard; whoever else calls is sent 
         #[command(flatten)]
         common: Common,
     },
+    /// Help somebody who has told you a code: works behind every router
+    #[command(
+        after_help = "Examples:\n  expert-connect code 7K3M-Q9TX-2V6H-PC4D --relay https://relay.example.org\n  expert-connect code 'ra://7K3M-Q9TX-2V6H-PC4D?r=https://relay.example.org'"
+    )]
+    Code {
+        /// The code, or the link with it; without it you are asked
+        #[arg(value_name = "CODE|LINK")]
+        code: Option<String>,
+
+        /// A relay that both sides can reach; without any, those of the link or of the settings
+        #[arg(long, value_name = "URL")]
+        relay: Vec<RelayUrl>,
+
+        #[command(flatten)]
+        connect: Box<Connect>,
+
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Let another program of this computer be the viewer: a port here leads to the novice's computer
+    #[command(
+        after_help = "Example:\n  expert-connect forward 7K3M-Q9TX-2V6H-PC4D --relay https://relay.example.org\n  xfreerdp Forwarded.MsRcIncident /assistance:PASSWORD /cert:ignore"
+    )]
+    Forward(Box<Forward>),
     /// Your own key, by which computers know you when you offer help
     #[command(subcommand, after_help = "Example:\n  expert-connect identity show")]
     Identity(Identity),
@@ -101,6 +126,31 @@ pub(crate) enum Identity {
         #[command(flatten)]
         common: Common,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Forward {
+    /// The code, or the link with it; without it you are asked
+    #[arg(value_name = "CODE|LINK")]
+    pub(crate) code: Option<String>,
+
+    /// A relay that both sides can reach; without any, those of the link or of the settings
+    #[arg(long, value_name = "URL")]
+    pub(crate) relay: Vec<RelayUrl>,
+
+    /// Where the other program will connect to; port 0 picks a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:3390")]
+    pub(crate) listen: SocketAddr,
+
+    /// Where the invitation for the other program goes
+    #[arg(long, value_name = "FILE", default_value = "Forwarded.MsRcIncident")]
+    pub(crate) save: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) password: PasswordSource,
+
+    #[command(flatten)]
+    pub(crate) common: Common,
 }
 
 #[derive(Debug, Args)]

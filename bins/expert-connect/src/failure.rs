@@ -7,6 +7,11 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use ra_expert::EndReason;
+#[cfg(feature = "p2p")]
+use ra_p2p::P2pError;
+use ra_rendezvous::{LinkError, RelayUrlError};
+#[cfg(feature = "p2p")]
+use ra_rendezvous::{MeetingError, Refusal};
 use ra_ticket::InvitationError;
 
 /// A failure that ends the program.
@@ -47,6 +52,22 @@ pub(crate) enum Failure {
     #[error("this invitation does not say by which key its computer is known, so nobody who calls can be told from it")]
     #[diagnostic(help("open it without `listen`: then its addresses are called, and you are asked about the key"))]
     NoKey,
+    #[error("{0}")]
+    #[diagnostic(help("a code is 16 letters and digits in 4 groups; ask the novice to read it again"))]
+    Code(LinkError),
+    #[error("no relay is known here, so nobody can be found by a code")]
+    #[diagnostic(help(
+        "ask the novice for the link instead, which names it, or name one with --relay https://relay.example.org"
+    ))]
+    NoRelay,
+    #[error("{path}, line {line}: not a relay that can be used: {why}")]
+    RelayList { path: String, line: usize, why: RelayUrlError },
+    #[cfg(feature = "p2p")]
+    #[error("{}", in_words(.0))]
+    Meeting(P2pError),
+    #[cfg(not(feature = "p2p"))]
+    #[error("this program was built without codes; ask for an invitation file")]
+    CodesNotBuilt,
     #[error("no home directory: set HOME or RA_STATE_DIR")]
     NoHome,
     #[error("{path} cannot be used as your key: {why}")]
@@ -94,15 +115,60 @@ impl Failure {
             | Self::Password(_)
             | Self::Plan(_)
             | Self::NoKey => 65,
+            Self::Code(_) => 65,
+            Self::NoRelay => 69,
+            #[cfg(feature = "p2p")]
+            Self::Meeting(error) => status_of(error),
+            #[cfg(not(feature = "p2p"))]
+            Self::CodesNotBuilt => 1,
             Self::CannotWrite { .. } => 73,
             Self::Ended(reason) => reason.exit_status(),
             Self::Usage(_) => 2,
-            Self::NoHome | Self::CannotListen { .. } | Self::Key { .. } | Self::KnownHosts { .. } => 1,
+            Self::NoHome | Self::CannotListen { .. } | Self::Key { .. } => 1,
+            Self::KnownHosts { .. } | Self::RelayList { .. } => 1,
             Self::Unreadable { .. } | Self::NoTerminal { .. } | Self::PasswordSource(_) | Self::Engine(_) => 1,
             #[cfg(feature = "window")]
             Self::NoWindow(_) => 1,
             #[cfg(not(feature = "window"))]
             Self::WindowNotBuilt => 1,
         }
+    }
+}
+
+/// What a meeting that came to nothing is for the person who has the code.
+#[cfg(feature = "p2p")]
+fn in_words(error: &P2pError) -> String {
+    let sentence = match error {
+        P2pError::NobodyThere => {
+            "nobody waits with this code: it was mistyped, has ended, or is known to other relays than yours"
+        }
+        P2pError::Meeting(MeetingError::Refused(Refusal::Ended)) => "the code was used or has ended; ask for a new one",
+        P2pError::Meeting(MeetingError::Refused(Refusal::Busy)) => "others are trying this code at the moment",
+        P2pError::Meeting(MeetingError::Refused(Refusal::Wrong { left: 0 })) => {
+            "wrong password, and the code has ended; ask for a new one"
+        }
+        P2pError::Meeting(MeetingError::Refused(Refusal::Wrong { .. })) => "wrong password",
+        P2pError::Meeting(MeetingError::Wrong) => {
+            "somebody answers to this code who does not know it: nothing was said to them"
+        }
+        other => return other.to_string(),
+    };
+    sentence.to_owned()
+}
+
+/// Source: the table of the contract.
+#[cfg(feature = "p2p")]
+const fn status_of(error: &P2pError) -> u8 {
+    match error {
+        P2pError::Meeting(MeetingError::Refused(Refusal::Wrong { .. })) => 83,
+        P2pError::Meeting(MeetingError::Refused(Refusal::Busy)) => 87,
+        P2pError::Meeting(MeetingError::Wrong) => 89,
+        P2pError::NobodyThere
+        | P2pError::NoRelay
+        | P2pError::RelaysSilent(_)
+        | P2pError::BrokeOff
+        | P2pError::Meeting(MeetingError::Refused(_)) => 69,
+        P2pError::Meeting(_) => 76,
+        _ => 1,
     }
 }

@@ -4,13 +4,19 @@
 //! reports, as text, as JSON and in a window, and turns the end into an exit status.
 
 mod cli;
+#[cfg(feature = "p2p")]
+mod code;
 mod engine;
 mod failure;
+#[cfg(feature = "p2p")]
+mod forward;
 mod listen;
 mod log;
 mod message;
 mod offer;
 mod open;
+#[cfg(feature = "p2p")]
+mod relays;
 mod report;
 mod state;
 mod terminal;
@@ -54,6 +60,14 @@ fn main() -> ExitCode {
             log::start(&common);
             connect(&file, *options, &common, &Reach::Wait(listen))
         }
+        Cli { command: Some(Command::Code { code, relay, connect, common }), .. } => {
+            log::start(&common);
+            by_code(code.as_deref(), &relay, *connect, &common)
+        }
+        Cli { command: Some(Command::Forward(options)), .. } => {
+            log::start(&options.common);
+            forward_by_code(&options)
+        }
         Cli { command: Some(Command::Identity(cli::Identity::Show { common })), .. } => {
             log::start(&common);
             offer::show_identity(&common)
@@ -74,6 +88,19 @@ fn main() -> ExitCode {
             ExitCode::from(status)
         }
     }
+}
+
+#[cfg(feature = "p2p")]
+use crate::{code::code as by_code, forward::forward as forward_by_code};
+
+#[cfg(not(feature = "p2p"))]
+fn by_code(_: Option<&str>, _: &[ra_rendezvous::RelayUrl], _: Connect, _: &Common) -> Result<(), Failure> {
+    Err(Failure::CodesNotBuilt)
+}
+
+#[cfg(not(feature = "p2p"))]
+fn forward_by_code(_: &cli::Forward) -> Result<(), Failure> {
+    Err(Failure::CodesNotBuilt)
 }
 
 /// `expert-connect show FILE`

@@ -122,4 +122,4 @@ pub(crate) fn unusable(error: OpenError) -> Failure {
 }
 
 /// Attempts at a password on the terminal.
-const ATTEMPTS: u32 = 3;
+pub(crate) const ATTEMPTS: u32 = 3;

@@ -31,6 +31,13 @@ impl Terminal {
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
+    /// Asks for something that may be seen while it is typed.
+    #[cfg(feature = "p2p")]
+    pub(crate) fn ask_line(&mut self, question: &str) -> io::Result<Zeroizing<String>> {
+        self.say(question)?;
+        self.line()
+    }
+
     /// Asks for a password; what is typed is not shown.
     pub(crate) fn ask_password(&mut self, question: &str) -> io::Result<Zeroizing<String>> {
         let silence = Silence::begin(&self.tty)?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use ra_desktop::MonitorChoice;
+use ra_rendezvous::RelayUrl;
 use ra_ticket::Endpoint;
 
 use crate::words;
@@ -65,7 +66,10 @@ Example: an invitation for the next two hours, with a password that you choose
 
 Example: nobody can connect to this computer, so it calls the helper, who waits with
 `expert-connect listen Invitation.MsRcIncident` where everybody can connect to
-  novice-host invite --dial lees-pc.example.org:3389")]
+  novice-host invite --dial lees-pc.example.org:3389
+
+Example: no file; a code to be read out on the telephone, whatever routers are in between
+  novice-host invite --code --relay https://relay.example.org")]
     Invite(Box<Invite>),
     /// Wait for the persons whose invitations are still open
     #[command(after_help = "\
@@ -173,6 +177,12 @@ pub(crate) struct Invite {
     /// Only make the invitation; `novice-host serve` waits for the person
     #[arg(long)]
     pub(crate) no_serve: bool,
+    /// Say a code instead of writing a file: it works behind every router, and needs a relay
+    #[arg(long, conflicts_with_all = ["save", "kind", "no_password", "no_serve", "advertise"])]
+    pub(crate) code: bool,
+    /// A relay that both sides can reach; without any, those that are listed in the settings
+    #[arg(long, value_name = "URL", requires = "code")]
+    pub(crate) relay: Vec<RelayUrl>,
     #[command(flatten)]
     pub(crate) serve: Serve,
 }

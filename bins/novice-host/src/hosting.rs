@@ -86,7 +86,7 @@ pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure
         return Ok(());
     }
     let lock = HostLock::take(&paths)?.ok_or_else(|| hosted_already(&paths))?;
-    let mut seated = Seated::take(lock, options, &paths)?;
+    let mut seated = Seated::take(lock, options, options.addresses(), &paths)?;
     let ports: Vec<u16> = seated.ports.iter().map(|port| port.addr().port()).collect();
     for ticket in tickets.iter().filter(|ticket| !names_one_of(&ticket.endpoints, &ports)) {
         // Behind a forwarded port that may be right, so it is only said.
@@ -131,7 +131,7 @@ fn accounts(paths: &Paths) -> Result<Accounts, NoAccounts> {
 }
 
 /// Another process is the host of these tickets.
-fn hosted_already(paths: &Paths) -> Failure {
+pub(crate) fn hosted_already(paths: &Paths) -> Failure {
     let host = Tickets::of_running_host(paths, crate::now).and_then(|mut tickets| tickets.host());
     let process = match host {
         Ok(Some(host)) => format!(" (process {})", host.process),
@@ -187,7 +187,12 @@ pub(crate) fn on_terminal(line: &str) -> Result<(), Failure> {
 impl Seated {
     /// Opens the desktop, binds the ports and answers other commands, in this order; nothing is promised to anybody yet. The
     /// terminal is left as it is: there may be gateways to wait for, and Ctrl-C meanwhile just ends the program.
-    pub(crate) fn take(lock: HostLock, options: &cli::Serve, paths: &Paths) -> Result<Self, Failure> {
+    pub(crate) fn take(
+        lock: HostLock,
+        options: &cli::Serve,
+        addresses: Vec<SocketAddr>,
+        paths: &Paths,
+    ) -> Result<Self, Failure> {
         let running: Arc<OnceLock<HostHandle>> = Arc::default();
         let host = Arc::clone(&running);
         let places = Places::new(move || {
@@ -205,7 +210,7 @@ impl Seated {
             OpenError::NoMonitor { .. } => Failure::usage(error.to_string()),
             error => Failure::chain(&error),
         })?;
-        let ports = options.addresses().into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let ports = addresses.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         let in_use = InUse::default();
         let changed = Arc::clone(&running);
         let on_change = move |change| {
@@ -221,6 +226,12 @@ impl Seated {
             tell::aside(&format!("This is the demo desktop: the word of this run is {word}."));
         }
         Ok(Self { terminal: None, desktop, ports, places, agents, running, control, in_use })
+    }
+
+    /// The host, as soon as it runs.
+    #[cfg(feature = "p2p")]
+    pub(crate) fn door(&self) -> Arc<OnceLock<HostHandle>> {
+        Arc::clone(&self.running)
     }
 
     /// Takes the terminal over, where there is one. The host has to run soon after: keys count from then on.
@@ -256,6 +267,7 @@ impl Hosting {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::chain(&error))?;
         let (events, happened) = sync_channel(MOST_UNTOLD);
+        let no_ports = ports.is_empty();
         let (host, handle) = Host::new(HostOptions {
             ports,
             calls,
@@ -286,6 +298,11 @@ impl Hosting {
         let (told, all_told) = channel::<()>();
         let telling = teller.clone();
         let printer = std::thread::Builder::new().name("teller".to_owned()).spawn(move || {
+            // Without a port there is no first event that says it is open.
+            let mut announce = Some(announce);
+            if let Some(announce) = announce.take_if(|_| no_ports) {
+                announce();
+            }
             tell_all(&happened, announce, &telling);
             drop(told);
         });
@@ -353,8 +370,7 @@ fn open_desktop(options: &cli::Serve, agents: Option<&Agents>) -> Result<SharedD
 }
 
 /// Prints what happens, in its order; the announcement goes before the first event.
-fn tell_all(happened: &Receiver<HostEvent>, announce: impl FnOnce(), teller: &Teller) {
-    let mut announce = Some(announce);
+fn tell_all(happened: &Receiver<HostEvent>, mut announce: Option<impl FnOnce()>, teller: &Teller) {
     for event in happened {
         if let Some(announce) = announce.take() {
             announce();

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ra_novice::book::Scope;
 use ra_novice::calls::Call;
@@ -17,8 +17,8 @@ use ra_novice::mappings::Reached;
 use ra_novice::policy::EffectivePolicy;
 use ra_novice::settings::{self, Paths};
 use ra_novice::store::{Store, TicketKind};
-use ra_policy::{Denied, HelperName};
-use ra_session::invitations::EndCause;
+use ra_policy::{Denied, HelpAllowed, HelperName, Policy};
+use ra_session::invitations::{EndCause, TicketId};
 use ra_ticket::{Endpoint, Password};
 use serde_json::{Value, json};
 
@@ -32,17 +32,13 @@ use crate::words;
 
 /// Makes an invitation and, unless told otherwise, hosts it until it ends.
 pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure> {
+    if options.code {
+        return by_code(options, teller);
+    }
     if options.no_password && options.kind != cli::Kind::V1 {
         return Err(ra_novice::invite::InviteError::PasswordNeeded.into());
     }
-    let paths = Paths::from_environment()?;
-    let policy = EffectivePolicy::read(&paths).policy;
-    let helper = match &options.helper {
-        Some(name) => Some(HelperName::new(name).ok_or_else(|| Failure::usage("--for needs the name of a helper"))?),
-        None => None,
-    };
-    let allowed = policy.may_invite_for(helper.as_ref()).map_err(|denied| refused(&denied))?;
-    let length = policy.ticket_length(options.expires);
+    let Permitted { paths, policy, helper, allowed, length } = permitted(options)?;
     let kind = match options.kind {
         cli::Kind::Both if policy.encrypted_only() => TicketKind::V2,
         cli::Kind::Both => TicketKind::Both,
@@ -62,10 +58,7 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
 
     paths.prepare_state()?;
     let waits = Waits::find(options, &paths)?;
-    if length < options.expires {
-        let shorter = words::duration(length);
-        teller.say(&format!("This computer allows {shorter} at most, so the invitation can be used for {shorter}."));
-    }
+    tell_shorter(options, length, teller);
     if kind == TicketKind::V2 && options.kind == cli::Kind::Both {
         teller.say("This computer allows encrypted invitations only: programs of before 2007 cannot open this one.");
     }
@@ -85,7 +78,7 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
         mappings: reached.mappings.clone(),
         view_only: options.view_only,
         helper,
-        file: options.save.clone(),
+        file: Some(options.save.clone()),
     };
     let generated = matches!(wish.password, PasswordWish::Generated);
     if generated && !matches!(waits, Waits::Here(_)) && !hosting::has_terminal() {
@@ -116,6 +109,44 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
     Ok(())
 }
 
+#[cfg(feature = "p2p")]
+use crate::code::run as by_code;
+
+#[cfg(not(feature = "p2p"))]
+fn by_code(_: &cli::Invite, _: &Teller) -> Result<(), Failure> {
+    Err(Failure::usage("this program was built without codes; make an invitation file"))
+}
+
+/// What policy allows of what was asked for.
+pub(crate) struct Permitted {
+    pub(crate) paths: Paths,
+    pub(crate) policy: Policy,
+    pub(crate) helper: Option<HelperName>,
+    pub(crate) allowed: HelpAllowed,
+    pub(crate) length: Duration,
+}
+
+/// Asks policy, before anything else is done.
+pub(crate) fn permitted(options: &cli::Invite) -> Result<Permitted, Failure> {
+    let paths = Paths::from_environment()?;
+    let policy = EffectivePolicy::read(&paths).policy;
+    let helper = match &options.helper {
+        Some(name) => Some(HelperName::new(name).ok_or_else(|| Failure::usage("--for needs the name of a helper"))?),
+        None => None,
+    };
+    let allowed = policy.may_invite_for(helper.as_ref()).map_err(|denied| refused(&denied))?;
+    let length = policy.ticket_length(options.expires);
+    Ok(Permitted { paths, policy, helper, allowed, length })
+}
+
+/// Says that the invitation is shorter than it was asked for.
+pub(crate) fn tell_shorter(options: &cli::Invite, length: Duration, teller: &Teller) {
+    if length < options.expires {
+        let shorter = words::duration(length);
+        teller.say(&format!("This computer allows {shorter} at most, so the invitation can be used for {shorter}."));
+    }
+}
+
 /// Who will wait for the expert.
 enum Waits {
     /// This process.
@@ -133,7 +164,7 @@ impl Waits {
             return Ok(Self::Later);
         }
         if let Some(lock) = HostLock::take(paths)? {
-            return Ok(Self::Here(Box::new(Seated::take(lock, &options.serve, paths)?)));
+            return Ok(Self::Here(Box::new(Seated::take(lock, &options.serve, options.serve.addresses(), paths)?)));
         }
         let Some(host) = Tickets::of_running_host(paths, crate::now)?.host()? else { return Ok(Self::Later) };
         if !options.dial.is_empty() {
@@ -193,14 +224,18 @@ fn host(
 ) -> Result<(), Failure> {
     let outcome = seated.take_terminal().and_then(|()| wait(seated, identity, store, &paths, promise, teller));
     if outcome.is_err() {
-        // An invitation that nobody can use helps nobody; a failure to withdraw it changes nothing about the first.
-        let withdrawn = Store::open(&paths.store())
-            .and_then(|mut store| store.end(&promise.invited.ticket.id, EndCause::HostClosed, crate::now()));
-        if let Err(error) = withdrawn {
-            tracing::warn!(%error, "the ticket could not be ended");
-        }
+        withdraw(&paths, &promise.invited.ticket.id);
     }
     outcome
+}
+
+/// Ends the ticket of an invitation that nobody can use; a failure to do so changes nothing about the first.
+pub(crate) fn withdraw(paths: &Paths, ticket: &TicketId) {
+    let withdrawn =
+        Store::open(&paths.store()).and_then(|mut store| store.end(ticket, EndCause::HostClosed, crate::now()));
+    if let Err(error) = withdrawn {
+        tracing::warn!(%error, "the ticket could not be ended");
+    }
 }
 
 /// Tells what was made, and waits for whoever comes.
@@ -263,7 +298,7 @@ fn reachable_at(
     Ok(endpoints)
 }
 
-fn password(options: &cli::Invite) -> Result<PasswordWish, Failure> {
+pub(crate) fn password(options: &cli::Invite) -> Result<PasswordWish, Failure> {
     let from = match (&options.password_file, options.password_fd) {
         (Some(file), _) => file.clone(),
         (None, Some(descriptor)) => PathBuf::from(format!("/dev/fd/{descriptor}")),
@@ -299,7 +334,7 @@ fn announce(invited: &Invited, teller: &Teller) {
 fn event(invited: &Invited) -> Value {
     json!({
         "ticket": invited.ticket.id.as_str(),
-        "file": invited.file.to_string_lossy(),
+        "file": file_of(invited).to_string_lossy(),
         "expires": words::rfc3339(words::at(invited.ticket.expires().0)),
         "endpoints": invited.ticket.endpoints,
     })
@@ -315,8 +350,13 @@ fn in_words(invited: &Invited, to_end: &str) -> String {
     format!(
         "Your invitation: {}\n  {send}\n  It can be used until {until}. To end it earlier, {to_end}.\n  \
          Nobody sees anything before you have said yes.",
-        invited.file.display()
+        file_of(invited).display()
     )
+}
+
+/// An invitation that is sent has a file.
+fn file_of(invited: &Invited) -> &Path {
+    invited.file.as_deref().unwrap_or(Path::new(""))
 }
 
 /// What only the terminal gets to see.

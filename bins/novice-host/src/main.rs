@@ -9,6 +9,8 @@ mod agent;
 mod ask;
 mod audit;
 mod cli;
+#[cfg(feature = "p2p")]
+mod code;
 mod failure;
 mod hosting;
 mod invite;
@@ -17,6 +19,8 @@ mod policy;
 mod port_holder;
 mod prompt;
 mod reach;
+#[cfg(feature = "p2p")]
+mod relays;
 mod switches;
 mod tell;
 mod terminal;

@@ -36,8 +36,8 @@ pub struct Wish {
     pub view_only: bool,
     /// The official helper that it is for, where it is for one (S105).
     pub helper: Option<HelperName>,
-    /// Where the file goes.
-    pub file: PathBuf,
+    /// Where the file goes; without a place it is not written, and only handed back.
+    pub file: Option<PathBuf>,
 }
 
 /// What the novice decided about the password.
@@ -58,8 +58,10 @@ pub struct Invited {
     pub ticket: TicketRow,
     /// The password, to be told by another way than the file (R15).
     pub password: Option<Password>,
-    /// The file, as an absolute path.
-    pub file: PathBuf,
+    /// The file, as an absolute path, where one was written.
+    pub file: Option<PathBuf>,
+    /// What stands in it.
+    pub invitation: Invitation,
 }
 
 /// Makes a ticket and its invitation.
@@ -78,8 +80,11 @@ pub fn create(
 ) -> Result<Invited, InviteError> {
     // The proof has served here: policy is asked again at each connection (R28).
     let HelpAllowed { .. } = allowed;
-    let file = std::path::absolute(&wish.file).map_err(|source| InviteError::file(&wish.file, source))?;
-    refuse_to_overwrite(&file)?;
+    let absolute = |file: PathBuf| std::path::absolute(&file).map_err(|source| InviteError::file(&file, source));
+    let file = wish.file.map(absolute).transpose()?;
+    if let Some(file) = &file {
+        refuse_to_overwrite(file)?;
+    }
 
     let entropy = Entropy::draw()?;
     let password = match wish.password {
@@ -139,21 +144,26 @@ pub fn create(
         assistant: None,
         status: Status::Open,
         ended: None,
-        file: Some(file.clone()),
+        file: file.clone(),
         endpoints,
         guard: Guard::default(),
     };
     // File first, without its name; then the ticket; then the name. After a crash between any two of these there is
     // at worst a ticket that nobody holds an invitation for, never an invitation without a ticket.
-    let pending = Pending::write(&file, ".invitation-", &invitation.to_bytes());
-    let pending = pending.map_err(|source| InviteError::file(&file, source))?;
+    let write = |file: &PathBuf| {
+        let pending = Pending::write(file, ".invitation-", &invitation.to_bytes());
+        pending.map_err(|source| InviteError::file(file, source))
+    };
+    let pending = file.as_ref().map(write).transpose()?;
     store.insert_mapped(&mut row, &wish.mappings)?;
-    if let Err(source) = pending.commit() {
+    if let Some((pending, file)) = pending.zip(file.as_ref())
+        && let Err(source) = pending.commit()
+    {
         store.remove(&row.id, now)?;
-        return Err(InviteError::file(&file, source));
+        return Err(InviteError::file(file, source));
     }
     tracing::info!(ticket = %row.id, "made an invitation");
-    Ok(Invited { ticket: row, password, file })
+    Ok(Invited { ticket: row, password, file, invitation })
 }
 
 /// Why no invitation was made.

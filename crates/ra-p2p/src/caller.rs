@@ -145,8 +145,8 @@ impl Met {
         self.line.closed().await;
     }
 
-    /// Says goodbye.
-    pub async fn close(self) {
+    /// Says goodbye, and waits a moment until it is heard.
+    pub async fn close(&self) {
         self.line.close();
         self.station.close().await;
     }

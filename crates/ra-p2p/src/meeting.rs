@@ -45,6 +45,8 @@ pub enum MeetingNews {
     },
     /// The way is another one now: most begin at a relay and become direct.
     Path(Path),
+    /// The expert has gone and has not come back within a minute: a code is good once, so nobody can come any more.
+    Over,
 }
 
 /// Ends a meeting from any thread; dropped, it ends it too.
@@ -82,6 +84,10 @@ struct State {
     guesses: Guesses,
     /// Somebody has proved the code.
     met: bool,
+    /// Their connections, of which a broken one may live on beside its successor.
+    lines: u32,
+    /// How often all of them had ended.
+    partings: u32,
 }
 
 impl Meeting {
@@ -162,9 +168,13 @@ async fn serve(ringing: Ringing, table: Arc<Table>, mut stopped: watch::Receiver
             Purpose::Desktop => table.state().met,
         };
         if proved {
+            table.state().lines += 1;
             hand_on(&line, &table).await;
+            line.close();
+            table.await_return().await;
+        } else {
+            line.close();
         }
-        line.close();
     };
     tokio::select! {
         _ = stopped.wait_for(|stopped| *stopped) => {}
@@ -263,6 +273,27 @@ impl Table {
         (state.met || state.guesses.left() == 0).then_some(Refusal::Ended)
     }
 
+    /// After the end of a connection of the expert: was it the last?
+    async fn await_return(&self) {
+        let parting = {
+            let mut state = self.state();
+            state.lines -= 1;
+            if state.lines > 0 {
+                return;
+            }
+            state.partings += 1;
+            state.partings
+        };
+        tokio::time::sleep(RETURNS_WITHIN).await;
+        let is_over = {
+            let state = self.state();
+            state.lines == 0 && state.partings == parting
+        };
+        if is_over {
+            (self.tell)(MeetingNews::Over);
+        }
+    }
+
     /// True for the first who proves the code, as long as it has not ended.
     fn meet_once(&self) -> bool {
         let mut state = self.state();
@@ -298,5 +329,7 @@ const ONLINE: Duration = Duration::from_secs(8);
 const UNPROVED: usize = 8;
 /// A person reads a password out and another types it; then the code can be tried anew.
 const PROVED_WITHIN: Duration = Duration::from_secs(300);
+/// A lost expert may come back so long. Source: issue 5, the secret of a session.
+const RETURNS_WITHIN: Duration = Duration::from_secs(60);
 /// One round trip through a far relay.
 const LINGER: Duration = Duration::from_secs(2);

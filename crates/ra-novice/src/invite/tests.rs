@@ -49,7 +49,7 @@ impl Place {
             mappings: Vec::new(),
             view_only: false,
             helper: None,
-            file: self.file(),
+            file: Some(self.file()),
         }
     }
 
@@ -234,7 +234,7 @@ fn a_process_that_invites_on_a_full_disk() {
         let file = Path::new(&directory).join("Invitation.MsRcIncident");
         let invite = |place: &mut Place| {
             let mut wish = place.wish(TicketKind::Both, PasswordWish::Generated);
-            wish.file.clone_from(&file);
+            wish.file = Some(file.clone());
             create(identity(), &mut place.store, Policy::default().may_invite().unwrap(), wish, NOW)
         };
         invite(&mut place).unwrap();
