@@ -292,8 +292,12 @@ impl Hosting {
             }),
             in_use,
             audit: Audit::of(&paths),
-            mappings: MappingKeeper::start(&paths, reach::gateways(), crate::now)
-                .map_err(|error| Failure::chain(&error))?,
+            mappings: {
+                let telling = teller.clone();
+                let tell = move |moved: &_| reach::tell_moved(moved, &telling);
+                MappingKeeper::start_telling(&paths, reach::gateways(&paths), crate::now, tell)
+                    .map_err(|error| Failure::chain(&error))?
+            },
         });
         let (told, all_told) = channel::<()>();
         let telling = teller.clone();

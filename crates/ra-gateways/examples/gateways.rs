@@ -4,27 +4,33 @@
 //! cargo run -p ra-gateways --example gateways -- 192.168.1.5 3389
 //! ```
 //! The first argument is this computer's own address on the network to search, the second the port that should be reached.
+//! What is made is ours for this run alone, as the secret is a constant.
 
 use std::error::Error;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use ra_gateways::Upnp;
+use ra_gateways::{Gateways, Network};
 use ra_nat::{Ask, Lease, MapError, Mapper as _, is_public};
+use zeroize::Zeroizing;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(local), Some(port)) = (arguments.next(), arguments.next()) else {
         return Err("usage: gateways ADDRESS PORT".into());
     };
-    let (local, port): (Ipv4Addr, u16) = (local.parse()?, port.parse()?);
-    let mapper = Upnp::new(move || vec![local]);
+    let (local, port): (IpAddr, u16) = (local.parse()?, port.parse()?);
+    let here = move || {
+        let networks = Network::look().unwrap_or_default();
+        networks.into_iter().filter(|network| network.local == local).collect()
+    };
+    let mapper = Gateways::new(here, Zeroizing::new([0; 32]));
     let started = Instant::now();
     for gateway in mapper.gateways()? {
         println!("found {} after {:?}", gateway.id, started.elapsed());
-        let external = mapper.external_address(&gateway.id);
-        println!("outside address {external:?}, public {:?}", external.map(is_public));
-        let internal = gateway.internal((Ipv4Addr::UNSPECIFIED, port).into()).ok_or("not on this network")?;
+        let seen = mapper.look(&gateway.id);
+        println!("it says {seen:?}, public {:?}", seen.ok().and_then(|seen| seen.external).map(is_public));
+        let internal = gateway.internal((local, port).into()).ok_or("not on this network")?;
         let mut ask = Ask { internal, external_port: 50_000, lease: Lease::For(Duration::from_secs(60)) };
         let mut added = mapper.add(&gateway.id, &ask);
         if added == Err(MapError::OnlyPermanent) {

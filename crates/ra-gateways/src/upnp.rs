@@ -12,23 +12,25 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use igd_next::aio::Gateway as Device;
 use igd_next::aio::tokio::{Tokio, search_gateway};
+use igd_next::aio::{Gateway as Device, Provider as _};
 use igd_next::{
     AddPortError, GetExternalIpError, GetGenericPortMappingEntryError, PortMappingProtocol, RemovePortError,
     RequestError, SearchOptions,
 };
 
-use ra_nat::{Ask, Gateway, GatewayId, Lease, MOST_GATEWAYS, MapError, Mapper};
+use ra_nat::{Ask, Gateway, GatewayId, Granted, Lease, MOST_GATEWAYS, MapError, MappedBy, Mapper, Seen};
+
+use crate::block_on;
 
 /// The UPnP gateways of this computer's networks.
 pub struct Upnp {
     /// This computer's own IPv4 addresses, asked anew for each search.
     addresses: Box<dyn Fn() -> Vec<Ipv4Addr> + Send + Sync>,
     /// Where searches go.
-    everybody: SocketAddr,
+    pub(crate) everybody: SocketAddr,
     /// Addresses that are believed although no router has them.
-    trusted: Vec<IpAddr>,
+    pub(crate) trusted: Vec<IpAddr>,
     found: Mutex<BTreeMap<GatewayId, Device<Tokio>>>,
 }
 
@@ -38,6 +40,19 @@ impl Upnp {
     pub fn new(addresses: impl Fn() -> Vec<Ipv4Addr> + Send + Sync + 'static) -> Self {
         let everybody = SearchOptions::default().broadcast_address;
         Self { addresses: Box::new(addresses), everybody, trusted: Vec::new(), found: Mutex::default() }
+    }
+
+    /// Searches from one address.
+    pub(crate) fn search(&self, local: Ipv4Addr) -> impl Future<Output = Option<Device<Tokio>>> + use<> {
+        search(local, self.everybody, self.trusted.clone())
+    }
+
+    /// Gives what was found a name, and remembers it.
+    pub(crate) fn keep(&self, local: Ipv4Addr, device: Device<Tokio>) -> Option<Gateway> {
+        // What a gateway calls itself is its own claim; where it answers from is not.
+        let id = GatewayId::new(&format!("{} {} from {local}", MappedBy::Upnp.name(), device.addr.ip()))?;
+        self.held().insert(id.clone(), device);
+        Some(Gateway { id, local: IpAddr::V4(local) })
     }
 
     /// The gateway of that name: a known one, else searched for, since rows of an earlier run name it too.
@@ -81,36 +96,33 @@ impl Mapper for Upnp {
         let found = block_on(SEARCH + Duration::from_secs(1), async {
             let mut searches = tokio::task::JoinSet::new();
             for local in addresses.into_iter().take(MOST_GATEWAYS) {
-                let (everybody, trusted) = (self.everybody, self.trusted.clone());
-                searches.spawn(async move { (local, search(local, everybody, trusted).await) });
+                let search = self.search(local);
+                searches.spawn(async move { (local, search.await) });
             }
             Ok(searches.join_all().await)
         })?;
-        let mut gateways = Vec::new();
-        let mut held = self.held();
-        for (local, device) in found {
-            let Some(device) = device else { continue };
-            // What a gateway calls itself is its own claim; where it answers from is not.
-            let Some(id) = GatewayId::new(&format!("upnp {} from {local}", device.addr.ip())) else { continue };
-            held.insert(id.clone(), device);
-            gateways.push(Gateway { id, local: IpAddr::V4(local) });
-        }
+        let keep = |(local, device): (_, Option<_>)| self.keep(local, device?);
+        let mut gateways: Vec<Gateway> = found.into_iter().filter_map(keep).collect();
         gateways.sort_by(|one, two| one.id.cmp(&two.id));
         Ok(gateways)
     }
 
-    fn external_address(&self, gateway: &GatewayId) -> Result<IpAddr, MapError> {
+    fn look(&self, gateway: &GatewayId) -> Result<Seen, MapError> {
         self.ask(gateway, async |device| {
-            device.get_external_ip().await.map_err(|error| match error {
+            let (external, status) = tokio::join!(device.get_external_ip(), status(&device));
+            let external = external.map_err(|error| match error {
                 GetExternalIpError::ActionNotAuthorized => MapError::Refused,
                 // An empty answer: the gateway has no address of its own outside.
                 GetExternalIpError::RequestError(RequestError::InvalidResponse(_)) => MapError::Refused,
                 GetExternalIpError::RequestError(error) => request(&error),
-            })
+            })?;
+            // A second router in the house, or one that was put aside, may name an address that it had once.
+            let external = if status.is_down { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { external };
+            Ok(Seen { external: Some(external), up_for: status.up_for })
         })
     }
 
-    fn add(&self, gateway: &GatewayId, ask: &Ask) -> Result<Lease, MapError> {
+    fn add(&self, gateway: &GatewayId, ask: &Ask) -> Result<Granted, MapError> {
         let (internal, port) = (ask.internal, ask.external_port);
         let seconds = match ask.lease {
             Lease::For(lease) => u32::try_from(lease.as_secs()).unwrap_or(u32::MAX),
@@ -134,14 +146,14 @@ impl Mapper for Upnp {
             })?;
             match leads(&device, port).await {
                 Leads::To(there) if there != internal => Err(MapError::Conflict),
-                Leads::To(_) | Leads::Unknown => Ok(ask.lease),
+                Leads::To(_) | Leads::Unknown => Ok(ask.granted()),
                 // It said yes and has nothing.
                 Leads::Nowhere => Err(MapError::Refused),
             }
         })
     }
 
-    fn renew(&self, gateway: &GatewayId, ask: &Ask) -> Result<Lease, MapError> {
+    fn renew(&self, gateway: &GatewayId, ask: &Ask) -> Result<Granted, MapError> {
         self.add(gateway, ask)
     }
 
@@ -161,6 +173,40 @@ impl Mapper for Upnp {
             })
         })
     }
+}
+
+/// What a gateway says about its connection.
+#[derive(Default)]
+struct Status {
+    is_down: bool,
+    up_for: Option<Duration>,
+}
+
+/// Asks for it; igd-next does not. Who does not answer that, or oddly, counts as connected.
+async fn status(device: &Device<Tokio>) -> Status {
+    let service = &device.service_type;
+    // Where it is asked was checked when it was found: it is at the address that it answered from.
+    let url = match &device.control_url {
+        absolute if absolute.starts_with("http://") => absolute.clone(),
+        path => format!("http://{}{path}", device.addr),
+    };
+    let body = format!(
+        "<?xml version=\"1.0\"?>\r\n<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\" \
+         s:encodingStyle=\"http://schemas.xmlsoap.org/soap/encoding/\"><s:Body><u:GetStatusInfo xmlns:u=\"{service}\"/>\
+         </s:Body></s:Envelope>"
+    );
+    let action = format!("\"{service}#GetStatusInfo\"");
+    let asked = Tokio::send_async(&url, &action, &body);
+    let Ok(Ok(answer)) = tokio::time::timeout(LOOK, asked).await else { return Status::default() };
+    let is_down = matches!(element(&answer, "NewConnectionStatus"), Some("Disconnected" | "Unconfigured"));
+    let up_for = element(&answer, "NewUptime").and_then(|seconds| seconds.parse::<u32>().ok());
+    Status { is_down, up_for: up_for.map(|seconds| Duration::from_secs(u64::from(seconds))) }
+}
+
+/// The text of an element that has nothing else in it.
+fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    rest.split_once('<').map(|(text, _)| text.trim())
 }
 
 /// Where an outside port leads, as the gateway lists its mappings.
@@ -221,13 +267,6 @@ fn request(error: &RequestError) -> MapError {
     }
 }
 
-/// Runs one call to its end or to its deadline, on this thread.
-fn block_on<T>(within: Duration, call: impl Future<Output = Result<T, MapError>>) -> Result<T, MapError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|_| MapError::Unreachable)?;
-    runtime.block_on(async { tokio::time::timeout(within, call).await.unwrap_or(Err(MapError::Unreachable)) })
-}
-
 /// What a router's own pages call the mapping.
 const DESCRIPTION: &str = "Remote Assistance";
 /// One call: a router answers in milliseconds, or hangs.
@@ -236,12 +275,12 @@ const ASK: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_secs(1);
 /// More mappings than any router at home has; some list without an end.
 const LONGEST_LIST: u32 = 256;
-/// A search, all in all.
-const SEARCH: Duration = Duration::from_secs(4);
+/// A search, all in all. A device may let up to three seconds pass before it answers (MX), so that not all do at once.
+pub(crate) const SEARCH: Duration = Duration::from_secs(4);
 /// When the search goes out.
 const SEARCHES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(700), Duration::from_millis(1500)];
 
 #[cfg(test)]
-mod router;
+pub(crate) mod router;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::gateway::{Ask, MapError};
+use crate::gateway::{Ask, Granted, MapError};
 use crate::lease::Lease;
 use crate::ports::Ports;
 
@@ -21,8 +21,8 @@ pub struct Attempt {
 /// What an answer of the gateway means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// There is a mapping now, with this lease.
-    Made(Lease),
+    /// There is a mapping now: this one.
+    Made(Granted),
     /// No, but something else may do: what [`Attempt::ask`] says now.
     AskAgain,
     /// No, and nothing of ours is at the gateway.
@@ -51,9 +51,9 @@ impl Attempt {
     /// Takes in what it answered.
     ///
     /// Source: R72, R73.
-    pub fn answer(&mut self, answer: Result<Lease, MapError>) -> Outcome {
+    pub fn answer(&mut self, answer: Result<Granted, MapError>) -> Outcome {
         match answer {
-            Ok(lease) => Outcome::Made(lease.min(self.ask.lease)),
+            Ok(granted) => Outcome::Made(granted),
             Err(MapError::OnlyPermanent) if self.ask.lease != Lease::Permanent => {
                 self.ask.lease = Lease::Permanent;
                 Outcome::AskAgain
@@ -112,16 +112,9 @@ mod tests {
         assert_eq!(attempt.ask().lease, Lease::For(Duration::from_secs(3600)));
         assert_eq!(attempt.answer(Err(MapError::OnlyPermanent)), Outcome::AskAgain);
         assert_eq!(attempt.ask().lease, Lease::Permanent);
-        assert_eq!(attempt.answer(Ok(Lease::Permanent)), Outcome::Made(Lease::Permanent));
+        let made = attempt.ask().granted();
+        assert_eq!(attempt.answer(Ok(made)), Outcome::Made(made));
         assert_eq!(attempt.answer(Err(MapError::OnlyPermanent)), Outcome::No(MapError::OnlyPermanent));
-    }
-
-    #[test]
-    fn r072_a_lease_longer_than_what_was_asked_is_not_believed() {
-        let mut attempt = attempt(None);
-        assert_eq!(attempt.answer(Ok(Lease::Permanent)), Outcome::Made(Lease::For(Duration::from_secs(3600))));
-        let short = Lease::For(Duration::from_secs(60));
-        assert_eq!(attempt.answer(Ok(short)), Outcome::Made(short));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ra_session::UnixTime;
 
-use crate::gateway::{Ask, Gateway, GatewayId, MapError, Mapper};
+use crate::gateway::{Ask, Gateway, GatewayId, Granted, MapError, Mapper, Seen};
 use crate::lease::Lease;
 
 /// A network with gateways. Clones are the same network.
@@ -36,6 +36,8 @@ pub enum Fault {
     Unreachable,
     /// It does what it is asked, and the answer is lost; only what it is asked about itself it answers.
     AnswerLost,
+    /// It says its outside address together with a mapping only (PCP).
+    SaysLater,
 }
 
 /// One entry in a gateway's table.
@@ -66,9 +68,11 @@ struct State {
 struct Router {
     gateway: Gateway,
     external: IpAddr,
+    since: UnixTime,
     fault: Fault,
     table: Vec<Entry>,
     asked: Vec<Ask>,
+    looks: usize,
 }
 
 impl FakeGateways {
@@ -78,7 +82,8 @@ impl FakeGateways {
         Self::default()
     }
 
-    /// Puts a gateway into it, which sees this computer as `local` and the Internet from `external`.
+    /// Puts a gateway into it, which sees this computer as `local` and the Internet from `external`. One whose name begins with
+    /// `pcp` keeps its table as PCP does.
     ///
     /// # Panics
     /// When a text is no name or no address: it is a test's own.
@@ -86,8 +91,12 @@ impl FakeGateways {
         let parse = |text: &str| text.parse().unwrap_or_else(|_| panic!("{text:?} is no address"));
         let gateway = Gateway { id: name(id), local: parse(local) };
         let external = parse(external);
-        let router = Router { gateway, external, fault: Fault::None, table: Vec::new(), asked: Vec::new() };
-        self.change(|state| state.routers.push(router));
+        self.change(|state| {
+            let since = state.now;
+            let router =
+                Router { gateway, external, since, fault: Fault::None, table: Vec::new(), asked: Vec::new(), looks: 0 };
+            state.routers.push(router);
+        });
     }
 
     /// Makes it misbehave, or not any more.
@@ -103,9 +112,13 @@ impl FakeGateways {
     /// Switches it off and on: it has forgotten everything and may have another address.
     pub fn restart(&self, id: &str, external: &str) {
         let external = external.parse().unwrap_or_else(|_| panic!("{external:?} is no address"));
-        self.with(id, |router| {
+        let id = name(id);
+        self.change(|state| {
+            let now = state.now;
+            let router = state.router(&id).unwrap_or_else(|_| panic!("there is no gateway {id}"));
             router.table.clear();
             router.external = external;
+            router.since = now;
         });
     }
 
@@ -142,6 +155,15 @@ impl FakeGateways {
         let id = name(id);
         let wrong = |state: &mut State| !state.router(&id).is_ok_and(|router| table(&router.table));
         let waited = self.0.changed.wait_timeout_while(self.state(), within, wrong);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// Waits until somebody has looked at a gateway so often; false when that does not happen within `within`.
+    #[must_use]
+    pub fn wait_for_looks(&self, id: &str, looks: usize, within: Duration) -> bool {
+        let id = name(id);
+        let fewer = |state: &mut State| !state.router(&id).is_ok_and(|router| looks <= router.looks);
+        let waited = self.0.changed.wait_timeout_while(self.state(), within, fewer);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
@@ -231,8 +253,17 @@ impl State {
 }
 
 impl Router {
-    fn add(&mut self, ask: &Ask, now: UnixTime) -> Result<Lease, MapError> {
+    fn look(&mut self, now: UnixTime) -> Seen {
+        self.looks += 1;
+        let up_for = Duration::from_secs(now.0.saturating_sub(self.since.0));
+        Seen { external: (self.fault != Fault::SaysLater).then_some(self.external), up_for: Some(up_for) }
+    }
+
+    fn add(&mut self, ask: &Ask, now: UnixTime) -> Result<Granted, MapError> {
         self.asked.push(*ask);
+        if self.keeps_one_for_each_inside() {
+            return Ok(self.add_by_inside(*ask, now));
+        }
         match &mut self.fault {
             Fault::OnlyPermanent if ask.lease != Lease::Permanent => return Err(MapError::OnlyPermanent),
             Fault::SamePortOnly if ask.external_port != ask.internal.port() => return Err(MapError::SamePortOnly),
@@ -248,13 +279,33 @@ impl Router {
         }
         self.table.retain(|entry| entry.ask.external_port != ask.external_port);
         self.table.push(Entry { ask: *ask, until: ask.lease.end(now) });
-        Ok(ask.lease)
+        Ok(ask.granted())
+    }
+
+    /// As PCP does: what is there for this inside stays where it is, and a port that is taken is replaced by another.
+    fn add_by_inside(&mut self, mut ask: Ask, now: UnixTime) -> Granted {
+        let here = self.table.iter().position(|entry| entry.is_of(&ask)).map(|at| self.table.remove(at));
+        ask.external_port = here.map_or(ask.external_port, |entry| entry.ask.external_port);
+        while self.table.iter().any(|entry| entry.ask.external_port == ask.external_port) {
+            ask.external_port = ask.external_port.checked_add(1).unwrap_or(1024);
+        }
+        if let Fault::Taken(left @ 1..) = &mut self.fault {
+            *left -= 1;
+            ask.external_port = ask.external_port.checked_sub(1000).unwrap_or(60_000);
+        }
+        self.table.push(Entry { ask, until: ask.lease.end(now) });
+        Granted { external: Some(self.external), ..ask.granted() }
     }
 
     fn delete(&mut self, ask: &Ask) -> Result<(), MapError> {
         let before = self.table.len();
-        self.table.retain(|entry| !(entry.is_of(ask) && entry.ask.external_port == ask.external_port));
+        let by_inside = self.keeps_one_for_each_inside();
+        self.table.retain(|entry| !(entry.is_of(ask) && (by_inside || entry.ask.external_port == ask.external_port)));
         if self.table.len() < before { Ok(()) } else { Err(MapError::NoSuchMapping) }
+    }
+
+    fn keeps_one_for_each_inside(&self) -> bool {
+        self.gateway.id.protocol().is_some_and(crate::MappedBy::keeps_one_for_each_inside)
     }
 }
 
@@ -270,15 +321,15 @@ impl Mapper for FakeGateways {
         Ok(state.routers.iter().map(|router| router.gateway.clone()).collect())
     }
 
-    fn external_address(&self, gateway: &GatewayId) -> Result<IpAddr, MapError> {
-        self.hears(gateway, |router, _| Ok(router.external))
+    fn look(&self, gateway: &GatewayId) -> Result<Seen, MapError> {
+        self.hears(gateway, |router, now| Ok(router.look(now)))
     }
 
-    fn add(&self, gateway: &GatewayId, ask: &Ask) -> Result<Lease, MapError> {
+    fn add(&self, gateway: &GatewayId, ask: &Ask) -> Result<Granted, MapError> {
         self.changes(gateway, |router, now| router.add(ask, now))
     }
 
-    fn renew(&self, gateway: &GatewayId, ask: &Ask) -> Result<Lease, MapError> {
+    fn renew(&self, gateway: &GatewayId, ask: &Ask) -> Result<Granted, MapError> {
         self.changes(gateway, |router, now| router.add(ask, now))
     }
 
@@ -310,10 +361,10 @@ mod tests {
     fn it_keeps_a_table_with_leases() {
         let (network, id) = network();
         let minute = Lease::For(Duration::from_secs(60));
-        assert_eq!(network.add(&id, &ask(50_000, minute)), Ok(minute));
+        assert_eq!(network.add(&id, &ask(50_000, minute)), Ok(ask(50_000, minute).granted()));
         network.set_time(UnixTime(1059));
         assert_eq!(network.table("router").len(), 1);
-        assert_eq!(network.renew(&id, &ask(50_000, minute)), Ok(minute));
+        assert!(network.renew(&id, &ask(50_000, minute)).is_ok());
         network.set_time(UnixTime(1060));
         assert_eq!(network.table("router").len(), 1, "renewed");
         network.set_time(UnixTime(1119));
@@ -330,6 +381,21 @@ mod tests {
     }
 
     #[test]
+    fn one_that_speaks_pcp_keeps_one_mapping_for_each_inside() {
+        let network = FakeGateways::new();
+        let id = "pcp 192.168.1.1 from 192.168.1.5";
+        network.install(id, "192.168.1.5", "11.0.0.1");
+        network.give_away(id, 50_000);
+        let (id, minute) = (name(id), Lease::For(Duration::from_secs(60)));
+        let first = network.add(&id, &ask(50_000, minute)).unwrap();
+        assert_eq!((first.external_port, first.external), (50_001, Some("11.0.0.1".parse().unwrap())));
+        assert_eq!(network.add(&id, &ask(60_000, minute)), Ok(first), "it is there already");
+        assert_eq!(network.delete(&id, &ask(60_000, minute)), Ok(()), "whatever the port");
+        assert_eq!(network.delete(&id, &ask(50_001, minute)), Err(MapError::NoSuchMapping));
+        assert_eq!(network.table(id.as_str()).len(), 1, "what is somebody else's stays");
+    }
+
+    #[test]
     fn its_faults_are_those_of_real_ones() {
         let (network, id) = network();
         let minute = Lease::For(Duration::from_secs(60));
@@ -337,9 +403,9 @@ mod tests {
             (Fault::Refuses, 50_000, Err(MapError::Refused), 0),
             (Fault::OnlyPermanent, 50_000, Err(MapError::OnlyPermanent), 0),
             (Fault::SamePortOnly, 50_000, Err(MapError::SamePortOnly), 0),
-            (Fault::SamePortOnly, 3389, Ok(minute), 1),
+            (Fault::SamePortOnly, 3389, Ok(ask(3389, minute).granted()), 1),
             (Fault::Taken(1), 50_000, Err(MapError::Conflict), 0),
-            (Fault::Taken(0), 50_000, Ok(minute), 1),
+            (Fault::Taken(0), 50_000, Ok(ask(50_000, minute).granted()), 1),
             (Fault::Unreachable, 50_000, Err(MapError::Unreachable), 0),
             (Fault::AnswerLost, 50_000, Err(MapError::Unreachable), 1),
         ] {
@@ -356,7 +422,7 @@ mod tests {
         network.set_fault("router", Fault::Silent);
         let (answered, answer) = std::sync::mpsc::channel();
         let caller = network.clone();
-        let thread = std::thread::spawn(move || answered.send(caller.external_address(&id)));
+        let thread = std::thread::spawn(move || answered.send(caller.look(&id)));
         assert!(network.wait_for_silence(Duration::from_secs(10)));
         assert!(answer.try_recv().is_err());
         network.set_fault("router", Fault::None);

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use crate::lease::Lease;
+use crate::protocol::MappedBy;
 
 /// A gateway that was found on one of this computer's networks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +16,7 @@ pub struct Gateway {
     pub local: IpAddr,
 }
 
-/// What a mapper calls a gateway, such as a UPnP device name and the interface it was found on.
+/// What a mapper calls a gateway: the protocol that it speaks, where it answers from, and where it was asked from.
 ///
 /// It is kept in the table of tickets and comes from whoever answers on the local network, so it is short and printable.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +33,28 @@ pub struct Ask {
     pub lease: Lease,
 }
 
+/// What a gateway made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Granted {
+    /// For how long.
+    pub lease: Lease,
+    /// At which outside port, never 0.
+    pub external_port: u16,
+    /// At which outside address, where the gateway says that with the mapping (PCP).
+    pub external: Option<IpAddr>,
+}
+
+/// What a gateway says about itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Seen {
+    /// Its own outside address; the unspecified one when it says that it has no connection, `None` when it tells the address
+    /// together with a mapping only (PCP).
+    pub external: Option<IpAddr>,
+    /// For how long it has kept what it keeps: less than before means that it has lost everything
+    /// ([`has_restarted`](crate::has_restarted)). `None` where it does not say.
+    pub up_for: Option<Duration>,
+}
+
 /// The gateways of this computer's networks.
 ///
 /// Calls block and may come from several threads at once, but no two at once for the same gateway. An implementation ends each
@@ -43,26 +67,28 @@ pub trait Mapper: Send + Sync {
     /// [`MapError`] when nothing could be sent at all.
     fn gateways(&self) -> Result<Vec<Gateway>, MapError>;
 
-    /// The gateway's own outside address, as it says.
+    /// What the gateway says about itself.
     ///
     /// # Errors
     /// [`MapError`].
-    fn external_address(&self, gateway: &GatewayId) -> Result<IpAddr, MapError>;
+    fn look(&self, gateway: &GatewayId) -> Result<Seen, MapError>;
 
-    /// Makes a mapping and gives its lease, which may be shorter than what was asked, never longer.
+    /// Makes a mapping and says what was made, also where its lease is another than what was asked.
     ///
-    /// `Ok` means this outside port and no other: where a gateway chooses another one by itself, the implementation gives it back
-    /// and answers [`MapError::Conflict`].
+    /// The outside port is the one that was asked for; only a gateway that keeps one mapping for each inside port
+    /// ([`MappedBy::keeps_one_for_each_inside`]) may come back with another, since there the inside names the mapping and a row
+    /// that was written before finds it whatever the port. From any other an implementation gives such a port back and answers
+    /// [`MapError::Conflict`].
     ///
     /// # Errors
     /// [`MapError`]. Only with [`MapError::Unreachable`] may the gateway have made it all the same.
-    fn add(&self, gateway: &GatewayId, ask: &Ask) -> Result<Lease, MapError>;
+    fn add(&self, gateway: &GatewayId, ask: &Ask) -> Result<Granted, MapError>;
 
     /// Makes sure that a mapping of ours is there for another lease; makes it anew where the gateway has lost it.
     ///
     /// # Errors
     /// As [`Mapper::add`]; [`MapError::Conflict`] when somebody else has the port now, or the gateway renews nothing.
-    fn renew(&self, gateway: &GatewayId, ask: &Ask) -> Result<Lease, MapError>;
+    fn renew(&self, gateway: &GatewayId, ask: &Ask) -> Result<Granted, MapError>;
 
     /// Removes a mapping of ours. What somebody else has at that outside port by now stays: where the gateway does not look at
     /// that itself, the implementation asks it first where the port leads.
@@ -115,12 +141,26 @@ impl Gateway {
     }
 }
 
+impl Ask {
+    /// What a gateway made that did exactly this.
+    #[must_use]
+    pub const fn granted(&self) -> Granted {
+        Granted { lease: self.lease, external_port: self.external_port, external: None }
+    }
+}
+
 impl GatewayId {
     /// A name of 1 to 200 printable ASCII characters.
     #[must_use]
     pub fn new(name: &str) -> Option<Self> {
         let fits = (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         fits.then(|| Self(name.to_owned()))
+    }
+
+    /// The protocol that this gateway is asked in: the first word of its name, if that is one.
+    #[must_use]
+    pub fn protocol(&self) -> Option<MappedBy> {
+        MappedBy::from_name(self.0.split(' ').next().unwrap_or_default())
     }
 
     /// The name.
@@ -141,15 +181,15 @@ impl Mapper for NoGateway {
         Ok(Vec::new())
     }
 
-    fn external_address(&self, _: &GatewayId) -> Result<IpAddr, MapError> {
+    fn look(&self, _: &GatewayId) -> Result<Seen, MapError> {
         Err(MapError::Unreachable)
     }
 
-    fn add(&self, _: &GatewayId, _: &Ask) -> Result<Lease, MapError> {
+    fn add(&self, _: &GatewayId, _: &Ask) -> Result<Granted, MapError> {
         Err(MapError::Unreachable)
     }
 
-    fn renew(&self, _: &GatewayId, _: &Ask) -> Result<Lease, MapError> {
+    fn renew(&self, _: &GatewayId, _: &Ask) -> Result<Granted, MapError> {
         Err(MapError::Unreachable)
     }
 
@@ -178,6 +218,19 @@ mod tests {
     }
 
     #[test]
+    fn a_gateway_s_name_begins_with_the_protocol() {
+        for (name, protocol) in [
+            ("upnp 192.168.1.1 from 192.168.1.5", Some(MappedBy::Upnp)),
+            ("pcp fe80::1%eth0 from 2a00::5", Some(MappedBy::Pcp)),
+            ("nat-pmp 10.0.0.1 from 10.0.0.5", Some(MappedBy::NatPmp)),
+            ("router", None),
+            ("upnpx 1", None),
+        ] {
+            assert_eq!(GatewayId::new(name).unwrap().protocol(), protocol, "{name}");
+        }
+    }
+
+    #[test]
     fn r006_a_gateway_sends_to_the_port_that_is_listened_on() {
         let at = |local: &str| Gateway { id: GatewayId::new("g").unwrap(), local: local.parse().unwrap() };
         for (local, listener, internal) in [
@@ -200,6 +253,6 @@ mod tests {
     #[test]
     fn r007_a_computer_that_knows_no_gateways_finds_none() {
         assert_eq!(NoGateway.gateways(), Ok(Vec::new()));
-        assert_eq!(NoGateway.external_address(&GatewayId::new("g").unwrap()), Err(MapError::Unreachable));
+        assert_eq!(NoGateway.look(&GatewayId::new("g").unwrap()), Err(MapError::Unreachable));
     }
 }

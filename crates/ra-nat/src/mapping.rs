@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ra_session::UnixTime;
 
-use crate::gateway::{Ask, GatewayId};
+use crate::gateway::{Ask, GatewayId, Granted};
 use crate::lease::{LONGEST_LEASE, Lease};
 
 /// A mapping of TCP that may exist at a gateway: asked for, made, or being removed.
@@ -90,11 +90,16 @@ impl Mapping {
         };
     }
 
-    /// Notes that the gateway said yes, and for how long.
-    pub fn confirmed(&mut self, lease: Lease, now: UnixTime) {
-        self.lease = lease;
+    /// Notes that the gateway said yes, and to what.
+    ///
+    /// A lease that is longer than what was asked for is not relied on: it is renewed as what was asked. But the row stays for as
+    /// long as the gateway says.
+    pub fn confirmed(&mut self, granted: &Granted, now: UnixTime) {
+        self.lease = granted.lease.min(self.lease);
+        self.external_port = granted.external_port;
+        self.external = granted.external.unwrap_or(self.external);
         self.made = now;
-        self.gone_by = lease.end(now.after(ANSWERED_WITHIN));
+        self.gone_by = granted.lease.end(now.after(ANSWERED_WITHIN));
         self.stage = Stage::Made;
     }
 
@@ -102,6 +107,15 @@ impl Mapping {
     #[must_use]
     pub const fn ask(&self) -> Ask {
         Ask { internal: self.internal, external_port: self.external_port, lease: self.lease }
+    }
+
+    /// True when both stand for the one mapping that this kind of gateway keeps for an inside port.
+    ///
+    /// Then removing one at the gateway removes the other with it.
+    #[must_use]
+    pub fn shares_with(&self, other: &Self) -> bool {
+        let one_for_each = self.gateway.protocol().is_some_and(|by| by.keeps_one_for_each_inside());
+        one_for_each && self.gateway == other.gateway && self.internal == other.internal
     }
 
     /// What stands in an invitation.
@@ -182,7 +196,7 @@ mod tests {
 
     fn made(lease: Lease) -> Mapping {
         let mut mapping = asked(lease);
-        mapping.confirmed(lease, T0);
+        mapping.confirmed(&mapping.ask().granted(), T0);
         mapping
     }
 
@@ -192,6 +206,40 @@ mod tests {
         assert_eq!(mapping.due(Some(at(4000)), at(1799)), Due::Wait(at(1800)));
         assert_eq!(mapping.due(Some(at(4000)), at(1800)), Due::Renew(Ask { lease: lease(2200), ..mapping.ask() }));
         assert_eq!(mapping.due(Some(at(90_000)), at(1800)), Due::Renew(Ask { lease: lease(3600), ..mapping.ask() }));
+    }
+
+    #[test]
+    fn what_a_gateway_chose_itself_stands_in_the_row() {
+        let mut mapping = asked(lease(3600));
+        let outside: IpAddr = "11.0.0.9".parse().unwrap();
+        mapping.confirmed(&Granted { lease: lease(60), external_port: 40_000, external: Some(outside) }, T0);
+        assert_eq!(mapping.endpoint(), "11.0.0.9:40000".parse().unwrap());
+        assert_eq!(mapping.ask().external_port, 40_000, "it is renewed and removed as what it is");
+    }
+
+    #[test]
+    fn r072_a_lease_longer_than_what_was_asked_is_not_believed_but_remembered() {
+        let mut mapping = asked(lease(600));
+        mapping.confirmed(&Granted { lease: lease(86_400), ..mapping.ask().granted() }, T0);
+        assert_eq!((mapping.lease, mapping.gone_by), (lease(600), Some(at(86_410))));
+        mapping.confirmed(&Granted { lease: Lease::Permanent, ..mapping.ask().granted() }, T0);
+        assert_eq!((mapping.lease, mapping.gone_by), (lease(600), None), "it says that it never forgets it");
+        mapping.confirmed(&Granted { lease: lease(60), ..mapping.ask().granted() }, T0);
+        assert_eq!((mapping.lease, mapping.gone_by), (lease(60), Some(at(70))));
+    }
+
+    #[test]
+    fn r062_two_rows_for_one_inside_are_one_mapping_where_the_gateway_keeps_one_for_each() {
+        let row = |gateway: &str, internal: &str| {
+            let ask = Ask { internal: internal.parse().unwrap(), external_port: 50_000, lease: lease(60) };
+            Mapping::asked(GatewayId::new(gateway).unwrap(), "11.0.0.1".parse().unwrap(), &ask, T0)
+        };
+        let (pcp, upnp) = ("pcp 192.168.1.1 from 192.168.1.5", "upnp 192.168.1.1 from 192.168.1.5");
+        let (here, there) = ("192.168.1.5:3389", "192.168.1.5:3390");
+        assert!(row(pcp, here).shares_with(&row(pcp, here)));
+        assert!(!row(pcp, here).shares_with(&row(pcp, there)));
+        assert!(!row(upnp, here).shares_with(&row(upnp, here)), "there each outside port is a mapping of its own");
+        assert!(!row(pcp, here).shares_with(&row(upnp, here)));
     }
 
     #[test]
@@ -252,7 +300,7 @@ mod tests {
         assert_eq!(mapping.gone_by, None);
         mapping.will_ask(&longer, at(53));
         assert_eq!(mapping.gone_by, None, "the permanent one may still be there");
-        mapping.confirmed(lease(60), at(60));
+        mapping.confirmed(&Granted { lease: lease(60), ..longer.granted() }, at(60));
         assert_eq!(mapping.gone_by, Some(at(130)));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// What it does wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     #[default]
     None,
     /// It never hears the first search.
@@ -28,19 +28,33 @@ pub(super) enum Fault {
     NoAddress,
     /// Its answers are no XML.
     Gibberish,
+    /// It says that it is not connected, and names an address all the same.
+    Disconnected,
+    /// It says 0.0.0.0.
+    ZeroAddress,
+    /// Its description has more bytes than any.
+    HugeDescription,
+    /// Its description is nested deeper than any.
+    DeepDescription,
+    /// Its description comes in drops.
+    SlowDescription,
+    /// Its description says that it is controlled somewhere else.
+    ElsewhereDescription,
+    /// Its answers do not end.
+    EndlessAnswers,
 }
 
 /// An outside port, where it leads, and for how many seconds.
-pub(super) type Entry = (u16, String, u16, u32);
+pub(crate) type Entry = (u16, String, u16, u32);
 
-pub(super) struct Router {
-    pub(super) searches_go_to: SocketAddr,
-    pub(super) table: Arc<Mutex<Vec<Entry>>>,
+pub(crate) struct Router {
+    pub(crate) searches_go_to: SocketAddr,
+    pub(crate) table: Arc<Mutex<Vec<Entry>>>,
 }
 
 impl Router {
     /// Starts one; its threads end with the process of the test.
-    pub(super) fn start(fault: Fault) -> Self {
+    pub(crate) fn start(fault: Fault) -> Self {
         let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let (searches_go_to, control) = (udp.local_addr().unwrap(), tcp.local_addr().unwrap());
@@ -56,7 +70,7 @@ impl Router {
         Self { searches_go_to, table: kept }
     }
 
-    pub(super) fn ports(&self) -> Vec<u16> {
+    pub(crate) fn ports(&self) -> Vec<u16> {
         self.table.lock().unwrap().iter().map(|entry| entry.0).collect()
     }
 }
@@ -81,11 +95,26 @@ fn answer_searches(udp: &UdpSocket, control: SocketAddr, fault: Fault) {
 fn serve(mut stream: &TcpStream, table: &Mutex<Vec<Entry>>, fault: Fault) {
     let Some((path, body)) = request(stream) else { return };
     let (status, text) = match path.as_str() {
-        "/root.xml" => (200, root()),
+        "/root.xml" => match fault {
+            // Two megabytes; the reader's limit is one.
+            Fault::HugeDescription => (200, root().replace("</root>", &format!("{}</root>", " ".repeat(2 << 20)))),
+            Fault::DeepDescription => {
+                let deep = format!("{}{}</root>", "<a>".repeat(100), "</a>".repeat(100));
+                (200, root().replace("</root>", &deep))
+            }
+            Fault::ElsewhereDescription => (200, root().replace(">/ctl<", ">http://127.0.0.9:80/ctl<")),
+            Fault::SlowDescription => return in_drops(stream, &root()),
+            _ => (200, root()),
+        },
         "/scpd.xml" => (200, description()),
         _ if fault == Fault::Hangs => {
             // Until the other side hangs up.
             let _ = stream.read(&mut [0; 1]);
+            return;
+        }
+        _ if fault == Fault::EndlessAnswers => {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\n\r\n");
+            while stream.write_all(&[b' '; 1 << 16]).is_ok() {}
             return;
         }
         _ if fault == Fault::Gibberish => (200, "<not <xml".to_owned()),
@@ -99,6 +128,20 @@ fn serve(mut stream: &TcpStream, table: &Mutex<Vec<Entry>>, fault: Fault) {
     let head = format!("HTTP/1.1 {status} {reason}\r\nContent-Type: text/xml\r\nContent-Length: {length}\r\n");
     let answer = format!("{head}Connection: close\r\n\r\n{text}");
     let _ = stream.write_all(answer.as_bytes());
+}
+
+/// A byte now and then, until the other side hangs up: its read ends when this end writes no more.
+fn in_drops(mut stream: &TcpStream, text: &str) {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", text.len());
+    let _ = stream.write_all(head.as_bytes());
+    let _ = stream.set_read_timeout(Some(Duration::from_millis(50)));
+    for byte in text.bytes() {
+        // Waits for the pause, or for the other side to be gone.
+        let gone = matches!(stream.read(&mut [0; 1]), Ok(0));
+        if gone || stream.write_all(&[byte]).is_err() {
+            return;
+        }
+    }
 }
 
 /// The path and the body of an HTTP request.
@@ -135,9 +178,21 @@ fn act(body: &str, table: &Mutex<Vec<Entry>>, fault: Fault) -> Result<String, u1
     let port = |name: &str| u16::try_from(number(name)?).map_err(|_| 402_u16);
     let mut table = table.lock().unwrap();
     if body.contains("GetExternalIPAddress") {
-        let address = if fault == Fault::NoAddress { "" } else { "11.0.0.1" };
+        let address = match fault {
+            Fault::NoAddress => "",
+            Fault::ZeroAddress => "0.0.0.0",
+            _ => "11.0.0.1",
+        };
         let inner = format!("<NewExternalIPAddress>{address}</NewExternalIPAddress>");
         return Ok(response("GetExternalIPAddress", &inner));
+    }
+    if body.contains("GetStatusInfo") {
+        let status = if fault == Fault::Disconnected { "Disconnected" } else { "Connected" };
+        let inner = format!(
+            "<NewConnectionStatus>{status}</NewConnectionStatus><NewLastConnectionError>ERROR_NONE</NewLastConnectionError>\
+             <NewUptime>77</NewUptime>"
+        );
+        return Ok(response("GetStatusInfo", &inner));
     }
     if body.contains("GetGenericPortMappingEntry") {
         if fault == Fault::Secretive {

@@ -28,10 +28,10 @@ const TEN_MINUTES: Lease = Lease::For(Duration::from_secs(600));
 #[test]
 fn r006_a_router_is_found_asked_and_left_as_it_was() {
     let (router, mapper, id) = found(Fault::None);
-    assert_eq!(mapper.external_address(&id), Ok("11.0.0.1".parse().unwrap()));
-    assert_eq!(mapper.add(&id, &ask(50_000)), Ok(TEN_MINUTES));
+    assert_eq!(mapper.look(&id).unwrap().external, Some("11.0.0.1".parse().unwrap()));
+    assert_eq!(mapper.add(&id, &ask(50_000)), Ok(ask(50_000).granted()));
     assert_eq!(*router.table.lock().unwrap(), [(50_000, "127.0.0.1".to_owned(), 3389, 600)]);
-    assert_eq!(mapper.renew(&id, &ask(50_000)), Ok(TEN_MINUTES));
+    assert_eq!(mapper.renew(&id, &ask(50_000)), Ok(ask(50_000).granted()));
     assert_eq!(router.ports(), [50_000]);
     assert_eq!(mapper.delete(&id, &ask(50_000)), Ok(()));
     assert_eq!(mapper.delete(&id, &ask(50_000)), Err(MapError::NoSuchMapping));
@@ -49,7 +49,7 @@ fn r073_what_belongs_to_another_computer_is_neither_taken_over_nor_removed() {
     let (router, mapper, id) = found(Fault::Secretive);
     router.table.lock().unwrap().push((3389, "192.168.1.77".to_owned(), 3389, 0));
     assert_eq!(mapper.add(&id, &ask(3389)), Err(MapError::Conflict));
-    assert_eq!(mapper.add(&id, &ask(50_000)), Ok(TEN_MINUTES));
+    assert_eq!(mapper.add(&id, &ask(50_000)), Ok(ask(50_000).granted()));
     assert_eq!(mapper.delete(&id, &ask(50_000)), Ok(()));
 }
 
@@ -67,9 +67,51 @@ fn what_a_router_cannot_do_is_told_apart() {
         assert!(router.ports().is_empty(), "{fault:?}");
     }
     let (_router, mapper, id) = found(Fault::PermanentOnly);
-    assert_eq!(mapper.add(&id, &Ask { lease: Lease::Permanent, ..ask(50_000) }), Ok(Lease::Permanent));
+    let permanent = Ask { lease: Lease::Permanent, ..ask(50_000) };
+    assert_eq!(mapper.add(&id, &permanent), Ok(permanent.granted()));
     let (_router, mapper, id) = found(Fault::NoAddress);
-    assert_eq!(mapper.external_address(&id), Err(MapError::Refused));
+    assert_eq!(mapper.look(&id), Err(MapError::Refused));
+}
+
+#[test]
+fn a_router_that_says_it_has_no_connection_has_no_address_either() {
+    let (_router, mapper, id) = found(Fault::Disconnected);
+    assert_eq!(mapper.look(&id).unwrap().external, Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+    let (_router, mapper, id) = found(Fault::None);
+    assert_eq!(mapper.look(&id).unwrap().up_for, Some(Duration::from_secs(77)));
+    let (_router, mapper, id) = found(Fault::ZeroAddress);
+    assert_eq!(mapper.look(&id).unwrap().external, Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+}
+
+#[test]
+fn a_description_that_is_huge_deep_or_slow_is_ignored_in_time() {
+    // Each takes the time of a whole search.
+    let searches =
+        [Fault::HugeDescription, Fault::DeepDescription, Fault::SlowDescription, Fault::ElsewhereDescription].map(
+            |fault| {
+                std::thread::spawn(move || {
+                    let router = Router::start(fault);
+                    let before = Instant::now();
+                    assert_eq!(mapper(&router).gateways(), Ok(Vec::new()), "{fault:?}");
+                    assert!(
+                        before.elapsed() < SEARCH + Duration::from_secs(3),
+                        "{fault:?} took {:?}",
+                        before.elapsed()
+                    );
+                })
+            },
+        );
+    for search in searches {
+        search.join().unwrap();
+    }
+}
+
+#[test]
+fn an_answer_without_an_end_is_cut_off() {
+    let (_router, mapper, id) = found(Fault::EndlessAnswers);
+    let before = Instant::now();
+    assert!(mapper.look(&id).is_err());
+    assert!(before.elapsed() < ra_nat::ANSWERED_WITHIN);
 }
 
 #[test]

@@ -1,13 +1,12 @@
 //! Calls of a mapper, each on a thread of its own, so that a gateway that says nothing holds up nothing but itself.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
-use ra_nat::{Ask, Gateway, GatewayId, Lease, MapError, Mapper};
+use ra_nat::{Ask, Gateway, GatewayId, Granted, MapError, Mapper, Seen};
 
 /// The calls that are under way.
 ///
@@ -23,7 +22,7 @@ pub(super) struct Calls {
 /// What a gateway can be asked.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Call {
-    Address,
+    Look,
     Add(Ask),
     Renew(Ask),
     Delete(Ask),
@@ -43,10 +42,10 @@ pub(super) enum Heard {
 
 /// What became of a [`Call`].
 pub(super) enum Answer {
-    Address(Result<IpAddr, MapError>),
-    Added(Result<Lease, MapError>),
-    /// With the outside address, where the gateway tells it.
-    Renewed(Result<(Lease, Option<IpAddr>), MapError>),
+    Seen(Result<Seen, MapError>),
+    Added(Result<Granted, MapError>),
+    /// With what the gateway says about itself, where it does.
+    Renewed(Result<(Granted, Seen), MapError>),
     Deleted(Result<(), MapError>),
 }
 
@@ -117,11 +116,11 @@ impl Calls {
 impl Call {
     fn carry_out(self, mapper: &dyn Mapper, gateway: &GatewayId) -> Answer {
         match self {
-            Self::Address => Answer::Address(guarded(|| mapper.external_address(gateway))),
+            Self::Look => Answer::Seen(guarded(|| mapper.look(gateway))),
             Self::Add(ask) => Answer::Added(guarded(|| mapper.add(gateway, &ask))),
             Self::Renew(ask) => Answer::Renewed(guarded(|| {
-                let lease = mapper.renew(gateway, &ask)?;
-                Ok((lease, mapper.external_address(gateway).ok()))
+                let granted = mapper.renew(gateway, &ask)?;
+                Ok((granted, mapper.look(gateway).unwrap_or_default()))
             })),
             Self::Delete(ask) => Answer::Deleted(guarded(|| mapper.delete(gateway, &ask))),
         }

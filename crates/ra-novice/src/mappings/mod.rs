@@ -18,7 +18,7 @@ use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ra_nat::{Due, GatewayId, Lease, MapError, Mapper, is_public};
+use ra_nat::{Due, GatewayId, Granted, Lease, MapError, Mapper, Seen};
 use ra_session::UnixTime;
 
 use crate::durable;
@@ -27,10 +27,16 @@ use crate::store::{MappingKey, MappingRow, Store, StoreError};
 
 mod calls;
 mod reach;
+mod secret;
+mod watch;
 
 pub use reach::{Reached, Unmapped, Wanted};
+pub use secret::{random as random_secret, secret};
+pub use watch::Moved;
 
 use calls::{Answer, Call, Calls, Heard};
+use reach::leads_here;
+use watch::Watched;
 
 /// So long at most an invitation waits for gateways. A search takes three seconds where packets are lost, and a gateway answers
 /// in tens of milliseconds.
@@ -49,6 +55,10 @@ pub struct Mappings {
     again: HashMap<MappingKey, UnixTime>,
     /// Whose port a gateway said is somebody else's; that is told once.
     lost: HashSet<MappingKey>,
+    /// What the gateways said about themselves, and what follows from it.
+    watched: Watched,
+    /// Who hears of addresses that have changed.
+    tell: Box<dyn Fn(&Moved) + Send>,
     lock_file: PathBuf,
     /// Held by the one process that renews and removes: two would remove each other's renewals.
     lock: Option<File>,
@@ -71,6 +81,22 @@ enum Doing {
     Remove,
 }
 
+/// Whether gateways are also asked how they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looks {
+    Taken,
+    /// Whoever does what is due and goes has no use for it.
+    Left,
+}
+
+/// True when removing this one would take another with it that somebody uses, or is about to.
+fn is_needed_by_another(row: &MappingRow, rows: &[MappingRow], now: UnixTime) -> bool {
+    rows.iter().any(|other| {
+        let stays = || matches!(other.mapping.due(other.used_until, now), Due::Wait(_) | Due::Renew(_));
+        other.key != row.key && other.mapping.shares_with(&row.mapping) && stays()
+    })
+}
+
 impl Mappings {
     /// Opens the table for it.
     ///
@@ -83,6 +109,8 @@ impl Mappings {
             under_way: HashMap::new(),
             again: HashMap::new(),
             lost: HashSet::new(),
+            watched: Watched::default(),
+            tell: Box::new(|_| ()),
             lock_file: paths.state().join("mappings.lock"),
             lock: None,
         })
@@ -118,7 +146,7 @@ impl Mappings {
     pub fn settle(&mut self, now: UnixTime, within: Duration) -> Result<(), StoreError> {
         let deadline = Instant::now() + within;
         loop {
-            self.pass(now)?;
+            self.pass(now, Looks::Left)?;
             if self.under_way.is_empty() {
                 return Ok(());
             }
@@ -131,7 +159,7 @@ impl Mappings {
     }
 
     /// Begins what is due, and says when to look again.
-    fn pass(&mut self, now: UnixTime) -> Result<UnixTime, StoreError> {
+    fn pass(&mut self, now: UnixTime, looks: Looks) -> Result<UnixTime, StoreError> {
         if !self.is_the_one() {
             return Ok(now.after(LOCK_AGAIN));
         }
@@ -139,8 +167,17 @@ impl Mappings {
         let rows = self.store.mappings(now)?;
         self.again.retain(|key, at| now < *at && rows.iter().any(|row| row.key == *key));
         self.lost.retain(|key| rows.iter().any(|row| row.key == *key));
-        for row in rows {
-            let due = row.mapping.due(row.used_until, now);
+        self.watched.retain(&rows);
+        for row in &rows {
+            let mut due = row.mapping.due(row.used_until, now);
+            if due == Due::Remove && is_needed_by_another(row, &rows, now) {
+                // To that gateway both are one mapping, and it would remove the one that is used.
+                continue;
+            }
+            if let (Due::Wait(_), Some(until)) = (due, self.watched.renews_now(row, now)) {
+                let lease = row.mapping.lease_for(Duration::from_secs(until.0 - now.0));
+                due = Due::Renew(ra_nat::Ask { lease, ..row.mapping.ask() });
+            }
             // A clock that was set back must not put anything off.
             let again = self.again.get(&row.key).filter(|at| **at <= now.after(AGAIN));
             match (due, again) {
@@ -149,8 +186,14 @@ impl Mappings {
                 (Due::Renew(_) | Due::Remove, Some(at)) => next = next.min(*at),
                 // Its answer comes first, and with it the next look.
                 (Due::Renew(_) | Due::Remove, None) if self.calls.is_under_way(&row.mapping.gateway) => {}
-                (Due::Renew(ask), None) => self.renew(row, ask, now)?,
-                (Due::Remove, None) => self.remove(row, now)?,
+                (Due::Renew(ask), None) => self.renew(row.clone(), ask, now)?,
+                (Due::Remove, None) => self.remove(row.clone(), now)?,
+            }
+        }
+        if looks == Looks::Taken {
+            for gateway in self.watched.to_be_looked_at(&rows, now) {
+                // One that is being asked says enough about itself, or is looked at next time.
+                self.calls.ask(&gateway, Call::Look);
             }
         }
         Ok(next)
@@ -176,16 +219,27 @@ impl Mappings {
     }
 
     fn answered(&mut self, gateway: &GatewayId, answer: Answer, now: UnixTime) -> Result<(), StoreError> {
+        if let Answer::Seen(seen) = &answer {
+            let rows = self.store.mappings(now)?;
+            let asked = self.watched.looked_at(gateway).unwrap_or(now);
+            self.watched.seen(gateway, &seen.unwrap_or_default(), &rows, asked);
+            return Ok(());
+        }
         let Some((row, doing)) = self.under_way.remove(gateway) else { return Ok(()) };
         match (doing, answer) {
             (Doing::Remove, Answer::Deleted(Ok(()) | Err(MapError::NoSuchMapping))) => {
                 self.store.forget_mapping(row.key)?;
+                // Another process may have asked for the same inside in this moment, and the removal took that too.
+                let rows = self.store.mappings(now)?;
+                self.watched.renew_soon(rows.iter().filter(|other| other.mapping.shares_with(&row.mapping)));
             }
-            (Doing::Renew, Answer::Renewed(Ok((lease, external)))) => self.renewed(row, lease, external, now)?,
+            (Doing::Renew, Answer::Renewed(Ok((granted, seen)))) => self.renewed(row, &granted, &seen, now)?,
             (Doing::Renew, Answer::Renewed(Err(MapError::Conflict))) => {
                 // Or it is one that renews nothing: so the row stays, and is tried again when the old lease is over.
                 if self.lost.insert(row.key) {
                     tracing::warn!(%gateway, "a gateway says that our outside port is somebody else's; invitations list it");
+                    let (gateway, was) = (gateway.clone(), row.mapping.endpoint());
+                    (self.tell)(&Moved { gateway, was, now: Err(Unmapped::No(MapError::Conflict)) });
                 }
                 self.again.insert(row.key, now.after(AGAIN));
             }
@@ -204,23 +258,32 @@ impl Mappings {
     fn renewed(
         &mut self,
         mut row: MappingRow,
-        lease: Lease,
-        external: Option<std::net::IpAddr>,
+        granted: &Granted,
+        seen: &Seen,
         now: UnixTime,
     ) -> Result<(), StoreError> {
-        if let Some(external) = external
-            && external != row.mapping.external
-        {
-            tracing::warn!(
-                gateway = %row.mapping.gateway, public = is_public(external),
-                "the outside address of a gateway has changed: invitations that list the old one fail there"
-            );
-            row.mapping.external = external;
+        let was = row.mapping.endpoint();
+        let external = granted.external.or(seen.external).unwrap_or(row.mapping.external);
+        row.mapping.confirmed(&Granted { external: Some(external), ..*granted }, now);
+        if self.store.save_mapping(row.key, &row.mapping)? {
+            self.moved(&row, was);
         }
-        row.mapping.confirmed(lease.min(row.mapping.lease), now);
-        self.store.save_mapping(row.key, &row.mapping)?;
         self.lost.remove(&row.key);
+        self.watched.renewed(&row);
+        let rows = self.store.mappings(now)?;
+        self.watched.seen(&row.mapping.gateway, seen, &rows, now);
         Ok(())
+    }
+
+    /// Says it where a mapping is at another outside address or port now than invitations list.
+    fn moved(&self, row: &MappingRow, was: std::net::SocketAddr) {
+        let mapping = &row.mapping;
+        if mapping.endpoint() != was {
+            let gateway = mapping.gateway.clone();
+            tracing::warn!(%gateway, "a gateway is elsewhere now: invitations that list the old address fail there");
+            let now = leads_here(mapping.external, mapping.internal.ip()).map(|()| mapping.endpoint());
+            (self.tell)(&Moved { gateway, was, now });
+        }
     }
 
     /// Becomes the process that renews and removes, if no other one that lives is.
@@ -237,7 +300,7 @@ impl Mappings {
     fn keep(mut self, clock: &dyn Fn() -> UnixTime, woken: &AtomicBool) {
         loop {
             let now = clock();
-            let next = self.pass(now).unwrap_or_else(|error| {
+            let next = self.pass(now, Looks::Taken).unwrap_or_else(|error| {
                 tracing::warn!(%error, "mappings cannot be looked after");
                 now.after(LONG_NAP)
             });
@@ -272,7 +335,22 @@ impl MappingKeeper {
         mapper: Arc<dyn Mapper>,
         clock: impl Fn() -> UnixTime + Send + 'static,
     ) -> Result<Self, KeeperError> {
-        let mappings = Mappings::open(paths, mapper)?;
+        Self::start_telling(paths, mapper, clock, |_| ())
+    }
+
+    /// As [`start`](Self::start), and says it when an address that invitations list is not the right one any more. It is told on
+    /// the keeper's thread, and is not to wait.
+    ///
+    /// # Errors
+    /// [`KeeperError`].
+    pub fn start_telling(
+        paths: &Paths,
+        mapper: Arc<dyn Mapper>,
+        clock: impl Fn() -> UnixTime + Send + 'static,
+        tell: impl Fn(&Moved) + Send + 'static,
+    ) -> Result<Self, KeeperError> {
+        let mut mappings = Mappings::open(paths, mapper)?;
+        mappings.tell = Box::new(tell);
         let sender = mappings.calls.sender();
         let woken: Arc<AtomicBool> = Arc::default();
         let seen = Arc::clone(&woken);

@@ -1,18 +1,18 @@
 //! Asking every gateway for a mapping, for an invitation that is being made.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use ra_nat::{
-    Ask, Attempt, Gateway, GatewayId, HELD_FOR, Lease, MOST_GATEWAYS, MapError, Mapping, Outcome, Ports, Stage,
-    is_public,
+    AddressClass, Ask, Attempt, Gateway, GatewayId, Granted, HELD_FOR, Lease, MOST_GATEWAYS, MapError, Mapping,
+    Outcome, Ports, Stage,
 };
 use ra_session::UnixTime;
 
 use super::Mappings;
 use super::calls::{Answer, Call, Heard};
-use crate::store::{MappingKey, StoreError};
+use crate::store::{MappingKey, MappingRow, StoreError};
 
 /// What an invitation wants of the gateways.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Wanted {
 pub struct Reached {
     /// The outside addresses and ports, in the order in which the gateways were found.
     pub external: Vec<SocketAddr>,
+    /// The gateways that gave them, in the same order.
+    pub gateways: Vec<GatewayId>,
     /// The rows behind them, for the ticket to name. They are held for [`HELD_FOR`]; then they are removed if no ticket does.
     pub mappings: Vec<MappingKey>,
     /// The gateways, and listeners behind them, that gave none, and why.
@@ -39,8 +41,9 @@ pub struct Reached {
 /// Why there is no mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmapped {
-    /// The gateway's own outside address is one that leads nowhere: it stands behind another gateway, or has no connection (R74).
-    NotPublic,
+    /// The gateway's own outside address is one that leads nowhere, and its class says why: it stands behind another gateway, or has
+    /// no connection (R74).
+    NotPublic(AddressClass),
     /// It said no.
     No(MapError),
     /// It did not answer, or not in time.
@@ -61,7 +64,7 @@ pub(super) fn reach(
         Asking { mappings, wanted, now, talks: HashMap::new(), order: Vec::new(), reached: Reached::default() };
     let mut made = Vec::new();
     asking.mappings.calls.search();
-    while (asking.mappings.calls.is_searching() || !asking.talks.is_empty())
+    while asking.goes_on()
         && let Some(heard) = asking.mappings.calls.hear(deadline)
     {
         match heard {
@@ -88,6 +91,9 @@ struct Asking<'a> {
 struct Talk {
     /// What is still to be asked for.
     left: Vec<SocketAddr>,
+    /// This computer, as the gateway sees it.
+    local: IpAddr,
+    /// Unspecified while the gateway has not said it.
     external: IpAddr,
     about: Option<About>,
     /// Rows whose outside port the gateway says is somebody else's.
@@ -105,7 +111,24 @@ struct About {
 /// A mapping that was made, and where.
 type Made = (GatewayId, MappingKey, SocketAddr);
 
+/// Whether somebody elsewhere who dials this outside address can come in at a computer that has the address `local`.
+///
+/// Behind a firewall without NAT both are the same, and the computer lists its own address in any case: then it need not be
+/// one that the Internet knows.
+pub(super) fn leads_here(external: IpAddr, local: IpAddr) -> Result<(), Unmapped> {
+    match AddressClass::of(external) {
+        AddressClass::Public => Ok(()),
+        AddressClass::Documentation if external.is_ipv6() && external == local => Ok(()),
+        class => Err(Unmapped::NotPublic(class)),
+    }
+}
+
 impl Asking<'_> {
+    /// Somebody may still answer; also a gateway that gives back what leads nowhere.
+    fn goes_on(&self) -> bool {
+        self.mappings.calls.is_searching() || !self.talks.is_empty() || !self.mappings.under_way.is_empty()
+    }
+
     fn found(&mut self, gateways: Result<Vec<Gateway>, MapError>) {
         let gateways = gateways.unwrap_or_else(|error| {
             tracing::debug!(%error, "gateways cannot be searched for");
@@ -119,9 +142,10 @@ impl Asking<'_> {
             }
             left.reverse();
             self.order.push(gateway.id.clone());
-            if self.mappings.calls.ask(&gateway.id, Call::Address) {
-                self.talks
-                    .insert(gateway.id, Talk { left, external: gateway.local, about: None, passed_over: Vec::new() });
+            if self.mappings.calls.ask(&gateway.id, Call::Look) {
+                let external = unspecified_like(gateway.local);
+                let talk = Talk { left, local: gateway.local, external, about: None, passed_over: Vec::new() };
+                self.talks.insert(gateway.id, talk);
             } else {
                 self.reached.without.push((gateway.id, Unmapped::NoAnswer));
             }
@@ -134,17 +158,22 @@ impl Asking<'_> {
             return self.mappings.answered(gateway, answer, self.now);
         };
         match (answer, talk.about.take()) {
-            (Answer::Address(Ok(external)), _) if is_public(external) => {
-                talk.external = external;
+            (Answer::Seen(Ok(seen)), _) => {
+                // Where it says its address with the mapping only, that is looked at then.
+                if let Some(external) = seen.external {
+                    if let Err(nowhere) = leads_here(external, talk.local) {
+                        // A mapping that no invitation lists would be a hole for nothing.
+                        return self.give_up(gateway, nowhere);
+                    }
+                    talk.external = external;
+                }
                 self.next(gateway, talk)
             }
-            // A mapping that no invitation lists would be a hole for nothing.
-            (Answer::Address(Ok(_)), _) => self.give_up(gateway, Unmapped::NotPublic),
-            (Answer::Address(Err(MapError::Unreachable)), _) => self.give_up(gateway, Unmapped::NoAnswer),
-            (Answer::Address(Err(no)), _) => self.give_up(gateway, Unmapped::No(no)),
+            (Answer::Seen(Err(MapError::Unreachable)), _) => self.give_up(gateway, Unmapped::NoAnswer),
+            (Answer::Seen(Err(no)), _) => self.give_up(gateway, Unmapped::No(no)),
             (Answer::Added(answer), Some(About { key, mapping, attempt: Some(mut attempt) })) => {
                 match attempt.answer(answer) {
-                    Outcome::Made(lease) => self.made(gateway, talk, key, mapping, lease, made),
+                    Outcome::Made(granted) => self.made(gateway, talk, key, mapping, granted, made),
                     Outcome::AskAgain => self.ask(gateway, talk, key, mapping, attempt),
                     Outcome::No(no) => {
                         self.mappings.store.forget_mapping(key)?;
@@ -155,10 +184,12 @@ impl Asking<'_> {
                     Outcome::Unknown => self.give_up(gateway, Unmapped::NoAnswer),
                 }
             }
-            (Answer::Renewed(answer), Some(About { key, mut mapping, attempt: None })) => match answer {
-                Ok((lease, external)) => {
-                    mapping.external = external.filter(|address| is_public(*address)).unwrap_or(talk.external);
-                    self.made(gateway, talk, key, mapping, lease, made)
+            (Answer::Renewed(answer), Some(About { key, mapping, attempt: None })) => match answer {
+                Ok((granted, seen)) => {
+                    let external = granted.external.or(seen.external);
+                    let said = (!talk.external.is_unspecified()).then_some(talk.external);
+                    let granted = Granted { external: external.or(said), ..granted };
+                    self.made(gateway, talk, key, mapping, granted, made)
                 }
                 // Somebody else's by now, it says; the row stays for whoever looks after it.
                 Err(MapError::Conflict) => {
@@ -253,13 +284,23 @@ impl Asking<'_> {
         talk: Talk,
         key: MappingKey,
         mut mapping: Mapping,
-        lease: Lease,
+        granted: Granted,
         made: &mut Vec<Made>,
     ) -> Result<(), StoreError> {
-        mapping.confirmed(lease.min(mapping.lease), self.now);
+        mapping.confirmed(&granted, self.now);
         if self.mappings.store.save_mapping(key, &mapping)? {
-            tracing::debug!(%gateway, endpoint = %mapping.endpoint(), "a gateway sends to this computer");
-            made.push((gateway.clone(), key, mapping.endpoint()));
+            match leads_here(mapping.external, talk.local) {
+                Ok(()) => {
+                    tracing::debug!(%gateway, endpoint = %mapping.endpoint(), "a gateway sends to this computer");
+                    made.push((gateway.clone(), key, mapping.endpoint()));
+                }
+                Err(nowhere) => {
+                    // It has said only now where the mapping is: it takes it back, and is asked for nothing else.
+                    self.mappings.store.hold_mapping(key, UnixTime(0))?;
+                    self.mappings.remove(MappingRow { key, mapping, used_until: None }, self.now)?;
+                    return self.give_up(gateway, nowhere);
+                }
+            }
         }
         self.next(gateway, talk)
     }
@@ -277,11 +318,19 @@ impl Asking<'_> {
         let place = |gateway: &GatewayId| self.order.iter().position(|known| known == gateway);
         self.reached.without.sort_by_key(|(gateway, _)| place(gateway));
         made.sort_by_key(|(gateway, ..)| place(gateway));
-        for (_, key, endpoint) in made {
+        for (gateway, key, endpoint) in made {
+            self.reached.gateways.push(gateway);
             self.reached.mappings.push(key);
             self.reached.external.push(endpoint);
         }
         self.reached
+    }
+}
+
+const fn unspecified_like(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     }
 }
 

@@ -93,9 +93,25 @@ impl Store {
         Ok(Some(key))
     }
 
-    /// Writes down what is known of a mapping now; false when it is being removed, or is gone.
+    /// Writes down what is known of a mapping now; false when it is being removed, or is gone, or stands at an outside port that
+    /// another one has.
     pub(crate) fn save_mapping(&mut self, key: MappingKey, mapping: &Mapping) -> Result<bool, StoreError> {
         let transaction = self.begin()?;
+        if mapping.gateway.protocol().is_some_and(ra_nat::MappedBy::keeps_one_for_each_inside) {
+            // Where the gateway chooses the port, it may choose the one of an earlier row for the same inside: then it never lost that
+            // mapping, and this row takes it over.
+            let port = params![key.0, mapping.gateway.as_str(), mapping.external_port, mapping.internal.to_string()];
+            transaction.execute(
+                "DELETE FROM mapping WHERE gateway = ?2 AND external_port = ?3 AND internal = ?4 AND id <> ?1
+                     AND stage <> 'made'",
+                port,
+            )?;
+            let other = "SELECT count(*) FROM mapping WHERE gateway = ?2 AND external_port = ?3 AND id <> ?1";
+            let with = params![key.0, mapping.gateway.as_str(), mapping.external_port];
+            if transaction.query_row(other, with, |row| row.get::<_, u32>(0))? > 0 {
+                return Ok(false);
+            }
+        }
         // `held_until` is left alone: another process may have begun to hold it.
         let saved = transaction.execute(
             "UPDATE mapping SET external = ?2, external_port = ?3, lease = ?4, made = ?5, gone_by = ?6, stage = ?7
@@ -258,7 +274,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut permanent = mapping("router", 50_001);
         permanent.will_ask(&Ask { lease: Lease::Permanent, ..permanent.ask() }, NOW);
-        permanent.confirmed(Lease::Permanent, NOW.after(Duration::from_secs(3)));
+        permanent.confirmed(&permanent.ask().granted(), NOW.after(Duration::from_secs(3)));
         let written = [mapping("router", 50_000), permanent];
         let keys = written.each_ref().map(|mapping| store_in(directory.path()).add_mapping(mapping).unwrap().unwrap());
         let rows = store_in(directory.path()).mappings(NOW).unwrap();
@@ -274,7 +290,7 @@ mod tests {
         let mut one = mapping("router", 50_000);
         let key = store.add_mapping(&one).unwrap().unwrap();
         assert!(!store.hold_mapping(key, NOW).unwrap(), "it is not made yet");
-        one.confirmed(one.lease, NOW);
+        one.confirmed(&one.ask().granted(), NOW);
         assert!(store.save_mapping(key, &one).unwrap());
         assert!(!store.mapping_leaves(key, NOW).unwrap(), "it is held");
         assert!(store.hold_mapping(key, NOW).unwrap());

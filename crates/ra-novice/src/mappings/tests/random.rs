@@ -2,8 +2,12 @@
 
 use super::*;
 
-/// The ends of two gateways' lives are compared with the table after each step.
-const GATEWAYS: [(&str, &str, &str); 2] = [("router", "192.168.1.5", "11.0.0.1"), ("second", "10.0.0.5", "11.0.0.2")];
+/// The ends of three gateways' lives are compared with the table after each step; the last one speaks PCP.
+const GATEWAYS: [(&str, &str, &str); 3] = [
+    ("router", "192.168.1.5", "11.0.0.1"),
+    ("second", "10.0.0.5", "11.0.0.2"),
+    ("pcp 172.16.0.1 from 172.16.0.5", "172.16.0.5", "11.0.0.3"),
+];
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -46,6 +50,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Fault::Unreachable,
         Fault::AnswerLost,
         Fault::AnswerLost,
+        Fault::SaysLater,
     ]);
     let step = prop_oneof![
         3 => (1..180_u64).prop_map(|minutes| Step::Invite { minutes }),
@@ -54,8 +59,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::EndAll),
         3 => (1..5000_u64).prop_map(|seconds| Step::Pass { seconds }),
         4 => Just(Step::Settle),
-        4 => (0..2_usize, fault).prop_map(|(gateway, fault)| Step::Fault { gateway, fault }),
-        1 => (0..2_usize).prop_map(|gateway| Step::Restart { gateway }),
+        4 => (0..GATEWAYS.len(), fault).prop_map(|(gateway, fault)| Step::Fault { gateway, fault }),
+        1 => (0..GATEWAYS.len()).prop_map(|gateway| Step::Restart { gateway }),
         5 => (0..10_u32, any::<bool>()).prop_map(|(words, after)| Step::KillIn { words, after }),
     ];
     prop::collection::vec(step, 1..24)
@@ -89,17 +94,27 @@ proptest! {
 
 impl Place {
     fn compare_with_gateways(&self) -> Result<(), TestCaseError> {
-        let mut noted: BTreeMap<(String, u16), Ask> = BTreeMap::new();
-        for row in self.rows() {
-            let mapping = row.mapping;
-            noted.insert((mapping.gateway.as_str().to_owned(), mapping.external_port), mapping.ask());
-        }
+        let rows = self.rows();
         for (id, ..) in GATEWAYS {
             for entry in self.network.table(id) {
-                let row = noted.get(&(id.to_owned(), entry.ask.external_port));
+                let stands_for = |row: &&MappingRow| {
+                    let mapping = &row.mapping;
+                    let by = mapping.gateway.protocol();
+                    let whatever_port = by.is_some_and(ra_nat::MappedBy::keeps_one_for_each_inside);
+                    mapping.gateway.as_str() == id
+                        && mapping.internal == entry.ask.internal
+                        && (whatever_port || mapping.external_port == entry.ask.external_port)
+                };
+                let row = rows.iter().find(stands_for);
+                prop_assert!(row.is_some(), "{id} has {entry:?}, noted is {rows:?}");
+                let gone_by = rows
+                    .iter()
+                    .filter(stands_for)
+                    .map(|row| row.mapping.gone_by)
+                    .max_by_key(|gone| gone.unwrap_or(UnixTime(u64::MAX)));
                 prop_assert!(
-                    row.is_some_and(|row| row.internal == entry.ask.internal),
-                    "{id} has {entry:?}, noted is {noted:?}"
+                    gone_by.flatten().is_none_or(|gone| entry.until.is_some_and(|until| until <= gone)),
+                    "{id} keeps {entry:?} for longer than is noted: {rows:?}"
                 );
             }
         }
@@ -254,15 +269,15 @@ impl Mapper for Mortal {
         self.word(FakeGateways::gateways)
     }
 
-    fn external_address(&self, gateway: &GatewayId) -> Result<IpAddr, MapError> {
-        self.word(|network| network.external_address(gateway))
+    fn look(&self, gateway: &GatewayId) -> Result<Seen, MapError> {
+        self.word(|network| network.look(gateway))
     }
 
-    fn add(&self, gateway: &GatewayId, ask: &Ask) -> Result<Lease, MapError> {
+    fn add(&self, gateway: &GatewayId, ask: &Ask) -> Result<Granted, MapError> {
         self.word(|network| network.add(gateway, ask))
     }
 
-    fn renew(&self, gateway: &GatewayId, ask: &Ask) -> Result<Lease, MapError> {
+    fn renew(&self, gateway: &GatewayId, ask: &Ask) -> Result<Granted, MapError> {
         self.word(|network| network.renew(gateway, ask))
     }
 
