@@ -105,6 +105,14 @@ Example: who tried to get in without an invitation
   novice-host audit show"
     )]
     Audit(Audit),
+    /// Say who will be able to reach this computer, and what to do where somebody will not
+    #[command(after_help = "\
+It asks the router for a way in, as an invitation would, and gives it back. As root it also
+reads the rules of the firewall.
+
+Example: will a file that I mail work
+  novice-host doctor")]
+    Doctor(Doctor),
     /// Look at your own switches, and set them; as root: those of the computer
     #[command(
         subcommand,
@@ -121,6 +129,15 @@ Example: what is allowed here, and which file says so
   novice-host policy show"
     )]
     Policy(Policy),
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Doctor {
+    // Not a doc comment, since the address would read as a link there.
+    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(help = "Where an invitation would wait for connections [default: [::]:3389]")]
+    pub(crate) listen: Vec<SocketAddr>,
 }
 
 /// Where to wait and what to share.
@@ -310,12 +327,19 @@ pub(crate) enum Settings {
 impl Serve {
     /// Where to listen: as told, else everywhere on the port of the protocol.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        if self.listen.is_empty() {
-            vec![SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, PORT))]
-        } else {
-            self.listen.clone()
-        }
+        addresses(&self.listen)
     }
+}
+
+impl Doctor {
+    /// Where an invitation would wait.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        addresses(&self.listen)
+    }
+}
+
+fn addresses(listen: &[SocketAddr]) -> Vec<SocketAddr> {
+    if listen.is_empty() { vec![SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, PORT))] } else { listen.to_vec() }
 }
 
 /// The name that seed A gives the file's extension, and the word for it.

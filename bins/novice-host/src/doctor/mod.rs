@@ -1,0 +1,413 @@
+//! `novice-host doctor`: who will be able to reach this computer, and what to do where somebody will not.
+//!
+//! It looks at the networks, asks each gateway for a mapping and gives it back, reads the firewall of this computer as far as it
+//! can, and says which row of Table 1 applies. It predicts; only the expert's own attempt is the proof.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ra_gateways::Network;
+use ra_nat::table::{Dials, Route, Side, meets};
+use ra_nat::{AddressClass, Ask, Gateway, GatewayId, Granted, MapError, Mapper, Seen, is_public};
+use ra_novice::mappings::{CREATION, FAREWELL, Mappings, Reached, Unmapped, Wanted};
+use ra_novice::settings::Paths;
+use serde_json::{Value, json};
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::reach;
+use crate::tell::Teller;
+
+use firewall::Firewall;
+use nftables::Judged;
+
+mod firewall;
+mod nftables;
+
+/// The relays that are configured, which a code needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Relays {
+    /// How many.
+    pub(crate) configured: usize,
+}
+
+/// Looks, and says what it found.
+pub(crate) fn run(options: &cli::Doctor, relays: Relays, teller: &Teller) -> Result<(), Failure> {
+    let paths = Paths::from_environment()?;
+    let listening = options.addresses();
+    if listening.iter().any(|address| address.port() == 0) {
+        return Err(Failure::usage("doctor needs to know the port: give one with --listen"));
+    }
+    let findings = Findings::look(&paths, &listening, relays);
+    teller.event("doctor", findings.to_json());
+    for line in findings.in_words() {
+        teller.say(&line);
+    }
+    Ok(())
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Findings {
+    port: u16,
+    networks: Vec<OnNetwork>,
+    firewall: Firewall,
+    relays: Relays,
+}
+
+/// What was found on one network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct OnNetwork {
+    network: Network,
+    /// The gateway that answered there, what it says about itself, and what it gave or why it gave nothing.
+    gateway: Option<(GatewayId, Seen, Result<SocketAddr, Unmapped>)>,
+}
+
+/// How far a way leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leads {
+    /// To whoever is anywhere.
+    Everywhere,
+    /// To whoever is in one of this computer's networks.
+    Nearby,
+    Nowhere,
+}
+
+/// What to do next, in the order of S114.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// This computer's own firewall stands in the way.
+    OpenHere,
+    /// What Messenger was: a way on which either side may dial, or a code.
+    TryMessenger,
+    /// The administrator of the network lets the port in.
+    AskAdministrator,
+}
+
+impl Findings {
+    fn look(paths: &Paths, listening: &[SocketAddr], relays: Relays) -> Self {
+        let port = listening.first().map_or(PORT, SocketAddr::port);
+        // Where it cannot be had, what is asked of gateways below is left out, and that is said.
+        let usable = paths.prepare_state().is_ok();
+        let networks = reach::networks();
+        let mapper = reach::gateways(paths);
+        let found = mapper.gateways().unwrap_or_default();
+        let seen = |gateway: &Gateway| (gateway.id.clone(), mapper.look(&gateway.id).unwrap_or_default());
+        let seen: Vec<(GatewayId, Seen)> = found.iter().map(seen).collect();
+        let known = Arc::new(Known { mapper: Arc::clone(&mapper), found: found.clone() });
+        let tried = if usable { try_a_mapping(paths, known, listening) } else { None };
+        let gateway_of = |network: &Network| {
+            let gateway = found.iter().find(|gateway| gateway.local == network.local)?;
+            let seen = seen.iter().find(|(id, _)| *id == gateway.id).map(|(_, seen)| *seen).unwrap_or_default();
+            Some((gateway.id.clone(), seen, outcome(tried.as_ref(), &gateway.id)))
+        };
+        let interface = networks.first().map_or("", |network| &network.interface).to_owned();
+        let listens = |local: IpAddr| listening.iter().any(|at| takes(at.ip(), local));
+        let networks = networks.into_iter().filter(|network| is_of_use(network.local) && listens(network.local));
+        let networks = networks.map(|network| OnNetwork { gateway: gateway_of(&network), network }).collect();
+        Self { port, networks, firewall: Firewall::look(&interface, port), relays }
+    }
+
+    /// How this computer is seen from elsewhere, its own firewall aside.
+    fn side(&self) -> Side {
+        let public = |on: &OnNetwork| on.network.local.is_ipv4() && is_public(on.network.local);
+        let mapped = |on: &OnNetwork| matches!(on.gateway, Some((_, _, Ok(external))) if external.is_ipv4());
+        if self.networks.iter().any(public) {
+            Side::Public
+        } else if self.networks.iter().any(mapped) {
+            Side::Mapped
+        } else {
+            Side::Closed
+        }
+    }
+
+    fn is_shut(&self) -> bool {
+        matches!(self.firewall.judged, Judged::Closed(_))
+    }
+
+    /// Where a file, and with it any RDP program that opens it, leads.
+    fn file(&self) -> Leads {
+        if self.networks.is_empty() || self.is_shut() {
+            return Leads::Nowhere;
+        }
+        let opened = |on: &OnNetwork| matches!(on.gateway, Some((_, _, Ok(external))) if external.is_ipv6());
+        if meets(Route::File, self.side(), Side::Closed).is_some() || self.networks.iter().any(opened) {
+            Leads::Everywhere
+        } else {
+            Leads::Nearby
+        }
+    }
+
+    /// Whether a code does, which listens nowhere.
+    fn code(&self) -> bool {
+        self.relays.configured > 0 && !self.networks.is_empty()
+    }
+
+    /// Who dials where both sides have something to talk over, for an expert that is seen like this.
+    fn dials(&self, expert: Side) -> Option<Dials> {
+        let novice = if self.is_shut() { Side::Closed } else { self.side() };
+        meets(Route::Messenger, novice, expert)
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        if self.is_shut() {
+            steps.push(Step::OpenHere);
+        }
+        if self.file() != Leads::Everywhere {
+            steps.push(Step::TryMessenger);
+            steps.push(Step::AskAdministrator);
+        }
+        steps
+    }
+
+    fn to_json(&self) -> Value {
+        let networks: Vec<Value> = self.networks.iter().map(OnNetwork::to_json).collect();
+        let dials = |expert| match self.dials(expert) {
+            Some(Dials::Expert) => "expert_dials",
+            Some(Dials::Novice) => "novice_dials",
+            None => "no",
+        };
+        json!({
+            "port": self.port,
+            "networks": networks,
+            "firewall": self.firewall.to_json(),
+            "row": row(self.side()),
+            "file": self.file().name(),
+            "plain_rdp": self.file().name(),
+            "code": if self.code() { "yes" } else { "no" },
+            "either_dials": { "public": dials(Side::Public), "upnp": dials(Side::Mapped), "non_upnp": dials(Side::Closed) },
+            "relays": self.relays.configured,
+            "next": self.steps().iter().map(|step| step.name()).collect::<Vec<_>>(),
+        })
+    }
+
+    fn in_words(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.networks.iter().map(OnNetwork::in_words).collect();
+        if lines.is_empty() {
+            lines.push("This computer is in no network that anybody could come from.".to_owned());
+        }
+        lines.push(match &self.firewall.judged {
+            Judged::Open => format!("Its own firewall lets connections to port {} in.", self.port),
+            Judged::Closed(by) => format!("Its own firewall lets nobody in at port {}: {by}.", self.port),
+            Judged::NotKnown(why) => format!("What its own firewall does with port {} is not known: {why}.", self.port),
+        });
+        lines.push(
+            match self.side() {
+                Side::Public => "Table 1: this computer has an address of the Internet and is behind no router.",
+                Side::Mapped => "Table 1: this computer is behind a router that sends on what arrives (\"UPnP NAT\").",
+                Side::Closed => "Table 1: this computer is behind a router that sends nothing on (\"non-UPnP NAT\").",
+            }
+            .to_owned(),
+        );
+        lines.push(
+            match self.file() {
+                Leads::Everywhere => "An invitation file: will work for who is elsewhere, and for who is nearby.",
+                Leads::Nearby => "An invitation file: will work in your own network, and not for who is elsewhere.",
+                Leads::Nowhere => "An invitation file: will not work.",
+            }
+            .to_owned(),
+        );
+        lines.push(
+            match self.file() {
+                Leads::Nowhere => "Any other RDP program that opens the file: no, either.",
+                _ => "Any other RDP program that opens the file: the same.",
+            }
+            .to_owned(),
+        );
+        lines.push(
+            match (self.code(), self.relays.configured) {
+                (true, _) => "A code: will work wherever they are.",
+                (false, 0) => "A code: will not work, no relay is configured here.",
+                (false, _) => "A code: will not work without a network.",
+            }
+            .to_owned(),
+        );
+        lines.push(
+            match (self.dials(Side::Public), self.dials(Side::Closed)) {
+                (Some(Dials::Expert), _) => "Connecting to them yourself: is not needed.",
+                (Some(Dials::Novice), _) => {
+                    "Connecting to them yourself: will work if they have a public address, or a router with UPnP."
+                }
+                (None, _) => "Connecting to them yourself: will not work.",
+            }
+            .to_owned(),
+        );
+        lines.extend(self.steps().into_iter().map(|step| self.step_in_words(step)));
+        lines
+    }
+
+    fn step_in_words(&self, step: Step) -> String {
+        match step {
+            Step::OpenHere => format!("Next: open the port here, {}.", self.firewall.keeper.opens(self.port)),
+            Step::TryMessenger if self.code() => {
+                "Next: use a code instead of a file (novice-host invite --code), or connect to them yourself (novice-host \
+                 invite --dial HOST:PORT, while they run expert-connect listen)."
+                    .to_owned()
+            }
+            Step::TryMessenger => {
+                "Next: instead of sending a file, connect to them yourself (novice-host invite --dial HOST:PORT, while they \
+                 run expert-connect listen)."
+                    .to_owned()
+            }
+            Step::AskAdministrator => {
+                format!("Or ask the administrator of your network to let TCP port {} in to this computer.", self.port)
+            }
+        }
+    }
+}
+
+impl OnNetwork {
+    fn to_json(&self) -> Value {
+        let mut object = json!({
+            "address": self.network.local.to_string(),
+            "class": AddressClass::of(self.network.local).name(),
+            "interface": self.network.interface,
+            "router": self.network.router.map(|router| router.to_string()),
+        });
+        if let Some((id, seen, outcome)) = &self.gateway {
+            object["via"] = reach::via(id).into();
+            object["outside"] = seen.external.map(|external| external.to_string()).into();
+            object["outside_class"] = seen.external.map(|external| AddressClass::of(external).name()).into();
+            match outcome {
+                Ok(external) => object["mapped"] = external.to_string().into(),
+                Err(why) => object["not_mapped"] = reach::reason(*why).into(),
+            }
+        }
+        object
+    }
+
+    fn in_words(&self) -> String {
+        let Network { interface, local, router, .. } = &self.network;
+        let place = match router {
+            Some(router) => format!("{local} ({interface}, router {router})"),
+            None => format!("{local} ({interface}, no router)"),
+        };
+        let found = match (&self.gateway, AddressClass::of(*local)) {
+            (Some((id, _, Ok(external))), _) => {
+                let language = language(reach::via(id));
+                format!("the router speaks {language} and let us in at {external}; that was given back")
+            }
+            (Some((id, seen, Err(why))), _) => {
+                let outside =
+                    seen.external.map(|external| format!(" (outside it says {external})")).unwrap_or_default();
+                format!("the router speaks {} and {}{outside}", language(reach::via(id)), reach::in_words(*why))
+            }
+            (None, AddressClass::Public) if local.is_ipv4() => "an address of the Internet".to_owned(),
+            (None, AddressClass::Public) => {
+                "an address of the Internet; whether the router lets anybody in, it does not say".to_owned()
+            }
+            (None, _) if router.is_none() => "for who is in that network".to_owned(),
+            (None, _) => "the router speaks neither UPnP nor PCP nor NAT-PMP, or they are switched off".to_owned(),
+        };
+        format!("{place}: {found}.")
+    }
+}
+
+impl Leads {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Everywhere => "yes",
+            Self::Nearby => "own_network",
+            Self::Nowhere => "no",
+        }
+    }
+}
+
+impl Step {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::OpenHere => "open_firewall",
+            Self::TryMessenger => "try_messenger",
+            Self::AskAdministrator => "ask_administrator",
+        }
+    }
+}
+
+/// Asks every gateway for a mapping, as an invitation would, and gives it back. It is written down before, so that the next start of
+/// this program removes it where this one is killed.
+fn try_a_mapping(paths: &Paths, mapper: Arc<dyn Mapper>, listening: &[SocketAddr]) -> Option<Reached> {
+    let wanted = Wanted { listeners: listening.to_vec(), life: FOR_A_MINUTE, external_port: None };
+    let tried = Mappings::open(paths, mapper).and_then(|mut mappings| {
+        let reached = mappings.reach(&wanted, crate::now(), CREATION);
+        mappings.give_back(&reached, crate::now(), FAREWELL).map(|()| reached)
+    });
+    tried.inspect_err(|error| tracing::warn!(%error, "gateways were not tried")).ok()
+}
+
+/// What came of it at one gateway.
+fn outcome(tried: Option<&Reached>, gateway: &GatewayId) -> Result<SocketAddr, Unmapped> {
+    let Some(reached) = tried else { return Err(Unmapped::NoAnswer) };
+    let made = reached.external.iter().zip(&reached.gateways).find(|(_, by)| *by == gateway);
+    let refused = || reached.without.iter().find(|(by, _)| by == gateway).map_or(Unmapped::NoAnswer, |(_, why)| *why);
+    made.map(|(external, _)| *external).ok_or_else(refused)
+}
+
+/// Gateways that were found already, so that nobody waits for a second search.
+struct Known {
+    mapper: Arc<dyn Mapper>,
+    found: Vec<Gateway>,
+}
+
+impl Mapper for Known {
+    fn gateways(&self) -> Result<Vec<Gateway>, MapError> {
+        Ok(self.found.clone())
+    }
+
+    fn look(&self, gateway: &GatewayId) -> Result<Seen, MapError> {
+        self.mapper.look(gateway)
+    }
+
+    fn add(&self, gateway: &GatewayId, ask: &Ask) -> Result<Granted, MapError> {
+        self.mapper.add(gateway, ask)
+    }
+
+    fn renew(&self, gateway: &GatewayId, ask: &Ask) -> Result<Granted, MapError> {
+        self.mapper.renew(gateway, ask)
+    }
+
+    fn delete(&self, gateway: &GatewayId, ask: &Ask) -> Result<(), MapError> {
+        self.mapper.delete(gateway, ask)
+    }
+}
+
+/// An address that an invitation would list.
+fn is_of_use(local: IpAddr) -> bool {
+    !matches!(AddressClass::of(local), AddressClass::Loopback | AddressClass::LinkLocal | AddressClass::Unspecified)
+}
+
+/// Whether who listens on this address hears what comes for that one.
+fn takes(listener: IpAddr, local: IpAddr) -> bool {
+    match listener.to_canonical() {
+        IpAddr::V4(v4) if v4.is_unspecified() => local.is_ipv4(),
+        IpAddr::V6(v6) if v6.is_unspecified() => true,
+        one => one == local,
+    }
+}
+
+/// The row of Table 1, for programs.
+const fn row(side: Side) -> &'static str {
+    match side {
+        Side::Public => "public",
+        Side::Mapped => "upnp",
+        Side::Closed => "non_upnp",
+    }
+}
+
+fn language(via: &str) -> &str {
+    match via {
+        "upnp" => "UPnP",
+        "pcp" => "PCP",
+        "nat-pmp" => "NAT-PMP",
+        other => other,
+    }
+}
+
+/// Remote Desktop's own. Source: S80.
+const PORT: u16 = 3389;
+/// A gateway forgets it by itself after this, should it never hear that it was given back.
+const FOR_A_MINUTE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;
