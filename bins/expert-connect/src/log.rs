@@ -13,8 +13,9 @@ use crate::cli::{Common, LogFormat};
 /// Starts logging: `RUST_LOG` decides, else `-v` and `-q`.
 pub(crate) fn start(common: &Common) {
     let level = match (common.quiet, common.verbose) {
-        (true, _) => "error",
-        (false, 0) => "warn",
+        // What goes on between relays is told in our own words; theirs are for whoever asks for more.
+        (true, _) => "error,iroh=off,noq=off,netwatch=off",
+        (false, 0) => "warn,iroh=off,noq=off,netwatch=off",
         (false, 1) => "info",
         (false, 2) => "debug",
         (false, _) => "trace",
