@@ -2,6 +2,7 @@
 //! honest about the rest.
 
 use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,9 @@ impl Firewall {
         let judged = of_the_kernel(packet).unwrap_or_else(|| match keeper {
             Keeper::Firewalld => of_firewalld(port),
             Keeper::Ufw => of_ufw(&read("/etc/ufw/user.rules").unwrap_or_default(), port),
+            Keeper::Nftables if find("nft").is_none() => {
+                Judged::NotKnown("nft is not installed, so no rules were read".to_owned())
+            }
             Keeper::Nftables => Judged::NotKnown("the rules can be read by root only".to_owned()),
         });
         Self { judged, keeper }
@@ -165,10 +169,7 @@ struct Ran {
 
 /// Runs a program of the system; `None` when it is not there, or does not end in time.
 fn run(program: &str, arguments: &[&str]) -> Option<Ran> {
-    // Users do not have the places of administrators' programs in their path.
-    let places = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
-    let path = places.iter().map(|place| std::path::Path::new(place).join(program)).find(|path| path.exists())?;
-    let mut command = Command::new(path);
+    let mut command = Command::new(find(program)?);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).env("LC_ALL", "C");
     let mut child = command.spawn().ok()?;
     let output = child.stdout.take()?;
@@ -187,6 +188,12 @@ fn run(program: &str, arguments: &[&str]) -> Option<Ran> {
         let _ = child.wait();
     }
     Some(Ran { succeeded: ended?, text: text? })
+}
+
+/// A program of the system. Users do not have the places of administrators' programs in their path.
+fn find(program: &str) -> Option<PathBuf> {
+    let places = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
+    places.iter().map(|place| Path::new(place).join(program)).find(|path| path.exists())
 }
 
 /// Waits for its end; `None` when that does not come.

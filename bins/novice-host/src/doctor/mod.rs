@@ -69,6 +69,8 @@ struct OnNetwork {
 enum Leads {
     /// To whoever is anywhere.
     Everywhere,
+    /// To whoever has IPv6, and to who is near.
+    WithIpv6,
     /// To whoever is in one of this computer's networks.
     Nearby,
     Nowhere,
@@ -132,8 +134,10 @@ impl Findings {
             return Leads::Nowhere;
         }
         let opened = |on: &OnNetwork| matches!(on.gateway, Some((_, _, Ok(external))) if external.is_ipv6());
-        if meets(Route::File, self.side(), Side::Closed).is_some() || self.networks.iter().any(opened) {
+        if meets(Route::File, self.side(), Side::Closed).is_some() {
             Leads::Everywhere
+        } else if self.networks.iter().any(opened) {
+            Leads::WithIpv6
         } else {
             Leads::Nearby
         }
@@ -204,6 +208,7 @@ impl Findings {
         lines.push(
             match self.file() {
                 Leads::Everywhere => "An invitation file: will work for who is elsewhere, and for who is nearby.",
+                Leads::WithIpv6 => "An invitation file: will work for who has IPv6, and in your own network.",
                 Leads::Nearby => "An invitation file: will work in your own network, and not for who is elsewhere.",
                 Leads::Nowhere => "An invitation file: will not work.",
             }
@@ -298,7 +303,9 @@ impl OnNetwork {
             (None, AddressClass::Public) => {
                 "an address of the Internet; whether the router lets anybody in, it does not say".to_owned()
             }
-            (None, _) if router.is_none() => "for who is in that network".to_owned(),
+            (None, _) if !self.network.may_have_a_gateway() || router.is_none() => {
+                "for who is in that network".to_owned()
+            }
             (None, _) => "the router speaks neither UPnP nor PCP nor NAT-PMP, or they are switched off".to_owned(),
         };
         format!("{place}: {found}.")
@@ -309,6 +316,7 @@ impl Leads {
     const fn name(self) -> &'static str {
         match self {
             Self::Everywhere => "yes",
+            Self::WithIpv6 => "ipv6",
             Self::Nearby => "own_network",
             Self::Nowhere => "no",
         }

@@ -21,7 +21,7 @@ pub(super) enum Judged {
 }
 
 /// The first packet of a connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Packet<'a> {
     /// The interface that it comes in through.
     pub(super) interface: &'a str,
@@ -94,12 +94,6 @@ struct Walk<'a> {
     dropped_by: Option<String>,
     unclear: Option<String>,
     steps: usize,
-}
-
-impl Default for Packet<'_> {
-    fn default() -> Self {
-        Self { interface: "", port: 0 }
-    }
 }
 
 impl Walk<'_> {

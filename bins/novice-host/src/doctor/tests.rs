@@ -115,10 +115,12 @@ fn only_networks_that_are_listened_on_count() {
 }
 
 #[test]
-fn an_opened_firewall_of_ipv6_counts_for_a_file() {
+fn an_opened_firewall_of_ipv6_counts_for_who_has_it() {
     let opened = on("2001:db8::5", Some("fe80::1"), Some(Ok("[2001:db8::5]:3389")));
     let found = findings(vec![opened], Judged::Open);
-    assert_eq!((found.side(), found.file()), (Side::Closed, Leads::Everywhere));
+    assert_eq!((found.side(), found.file()), (Side::Closed, Leads::WithIpv6));
+    assert_eq!(found.to_json()["file"], "ipv6");
+    assert_eq!(found.steps(), [Step::TryMessenger, Step::AskAdministrator], "not everybody has it");
 }
 
 #[test]

@@ -191,7 +191,7 @@ impl Mappings {
             }
         }
         if looks == Looks::Taken {
-            for gateway in self.watched.to_be_looked_at(&rows, now) {
+            for gateway in self.watched.take_unseen(&rows, now) {
                 // One that is being asked says enough about itself, or is looked at next time.
                 self.calls.ask(&gateway, Call::Look);
             }

@@ -43,7 +43,7 @@ impl Watched {
     }
 
     /// The gateways of mappings in use that nobody has looked at lately. They count as looked at from now on.
-    pub(super) fn to_be_looked_at(&mut self, rows: &[MappingRow], now: UnixTime) -> Vec<GatewayId> {
+    pub(super) fn take_unseen(&mut self, rows: &[MappingRow], now: UnixTime) -> Vec<GatewayId> {
         let mut gateways: Vec<GatewayId> = Vec::new();
         for row in rows.iter().filter(|row| is_used(row, now)) {
             let gateway = &row.mapping.gateway;
