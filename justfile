@@ -70,6 +70,10 @@ bench *options:
 figures *which:
     cargo xtask figures {{which}}
 
+# Play the NAT table in the laboratory (root), write docs/generated/nat.md
+nat *options:
+    cargo xtask nat {{options}}
+
 # Run the novice's program
 novice *options:
     cargo run -p novice-host -- {{options}}

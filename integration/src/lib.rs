@@ -23,6 +23,7 @@
 //! ```
 
 pub mod hostile;
+pub mod lab;
 pub mod picture;
 pub mod probe;
 pub mod proxy;

@@ -153,6 +153,15 @@ impl Person {
         self.process.look(|seen| seen.out.clone())
     }
 
+    /// The word that `novice-host` tells on standard error when it shares the demo desktop.
+    #[must_use]
+    pub fn told_word(&self) -> Option<String> {
+        self.process.look(|seen| {
+            let (_, rest) = seen.err.split_once("the word of this run is ")?;
+            Some(rest.chars().take_while(char::is_ascii_lowercase).collect())
+        })
+    }
+
     /// Waits for a text on the terminal.
     ///
     /// # Errors

@@ -127,6 +127,13 @@ impl Picture {
         self.pixels.iter().collect::<std::collections::HashSet<_>>().len()
     }
 
+    /// The word of the run, as it stands in a picture of the demo desktop.
+    #[must_use]
+    pub fn demo_word(&self) -> Option<String> {
+        let word = self.text(DEMO_WORD);
+        (word.len() > 3 && word.chars().all(|c| c.is_ascii_lowercase())).then_some(word)
+    }
+
     /// Reads a line of text by exact comparison of its glyphs; trailing blanks are left out.
     ///
     /// A cell that is no glyph is read as U+FFFD, so that a torn or lossy picture never reads as the right text.

@@ -77,6 +77,21 @@ impl Process {
         Self::spawn(command, Speech::Text)
     }
 
+    /// Starts a program that lasts as long as somebody holds its standard input open: the other end is given back. It ends
+    /// too when this process does, in whatever way.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    #[track_caller]
+    pub(crate) fn start_held(command: &mut Command) -> Result<(Self, OwnedFd), Failure> {
+        let (input, held) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        command.stdin(input);
+        let process = Self::spawn(command, Speech::Text)?;
+        // Our copy of its end goes too, so that it is the only one who reads.
+        command.stdin(Stdio::null());
+        Ok((process, held))
+    }
+
     /// Runs a program to its end and returns what it said.
     ///
     /// # Errors

@@ -58,8 +58,7 @@ impl Session {
 
 /// The word of the run, as it stands in a picture of the demo desktop.
 pub(crate) fn word(picture: &Picture) -> Option<String> {
-    let word = picture.text(DEMO_WORD);
-    (word.len() > 3 && word.chars().all(|c| c.is_ascii_lowercase())).then_some(word)
+    picture.demo_word()
 }
 
 /// What was typed, as it stands in the text field of the demo desktop.
@@ -81,8 +80,5 @@ const PALE_YELLOW: Colour = [0xF2, 0xD6, 0x8B];
 
 /// The word that `novice-host` tells on standard error when it shares the demo desktop.
 pub(crate) fn told_word(novice: &Person) -> Option<String> {
-    novice.process().look(|seen| {
-        let (_, rest) = seen.err.split_once("the word of this run is ")?;
-        Some(rest.chars().take_while(char::is_ascii_lowercase).collect())
-    })
+    novice.told_word()
 }

@@ -1,5 +1,8 @@
 //! What the tests play with: X servers, a terminal, another implementation. Installed where that is possible.
 
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use integration::probe;
@@ -55,8 +58,39 @@ fn install(missing: &[&str]) -> Done {
         println!("apt-get update failed; trying with the lists that are here");
     }
     let words = ["--quiet", "--yes", "--option=Dpkg::Use-Pty=0", "--no-install-recommends", "install"];
+    let _quiet = NoServices::begin();
     run_command(&mut apt(&[&words[..], missing].concat()))
 }
+
+/// While it lives, no service of a package that is installed is started: fail2ban and miniupnpd bring services, and the tests
+/// want only their programs.
+struct NoServices {
+    ours: bool,
+}
+
+impl NoServices {
+    /// Without it the packages are installed all the same. Where the machine has a policy already, that one stays.
+    fn begin() -> Self {
+        let mut options = OpenOptions::new();
+        let opened = options.write(true).create_new(true).mode(0o755).open(POLICY);
+        let ours = opened
+            .and_then(|mut file| file.write_all(b"#!/bin/sh\n# Of cargo xtask install, while it runs.\nexit 101\n"));
+        Self { ours: ours.is_ok() }
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.ours
+            && let Err(error) = fs::remove_file(POLICY)
+        {
+            println!("{POLICY} stayed behind, and keeps services from starting ({error})");
+        }
+    }
+}
+
+/// What Debian asks before a package starts its service; exit status 101 is no. Source: invoke-rc.d(8).
+const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 fn line(missing: &[&str]) -> String {
     format!("apt-get install --no-install-recommends {}", missing.join(" "))
@@ -87,6 +121,12 @@ const WANTED: &[Wanted] = &[
     ("import", "imagemagick"),
     ("ip", "iproute2"),
     ("nft", "nftables"),
+    ("unshare", "util-linux"),
+    ("python3", "python3"),
+    ("miniupnpd", "miniupnpd-nftables"),
+    ("upnpc", "miniupnpc"),
+    ("nc", "netcat-openbsd"),
+    ("conntrack", "conntrack"),
     ("fail2ban-regex", "fail2ban"),
     ("openssl", "openssl"),
     ("/usr/share/doc/libpam-wrapper", "libpam-wrapper"),

@@ -9,6 +9,7 @@ mod figures;
 mod ground;
 mod install;
 mod mutants;
+mod nat;
 mod picture;
 mod pure;
 mod tally;
@@ -38,6 +39,8 @@ enum Verb {
     Bench(bench::Options),
     /// Plays the storms of refusals and kills, and writes their figures to `docs/generated`
     Figures(figures::Options),
+    /// Plays the NAT table in the laboratory (root), and writes who reaches whom to `docs/generated`
+    Nat(nat::Options),
     /// Plays the corpus of scenes and writes to `docs/generated` what each costs
     Picture(picture::Options),
     /// Which behaviours of the seeds have a test, a page, or nothing yet
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Verb::Test => test::run(),
         Verb::Bench(options) => bench::run(&options),
         Verb::Figures(options) => figures::run(&options),
+        Verb::Nat(options) => nat::run(&options),
         Verb::Picture(options) => picture::run(&options),
         Verb::Trace(options) => trace::run(&options),
         Verb::Mutants(options) => mutants::run(&options),

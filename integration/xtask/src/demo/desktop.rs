@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use integration::hostile::Dice;
-use integration::picture::{DEMO_FIELD, DEMO_WORD, Line};
+use integration::picture::{DEMO_FIELD, Line};
 use integration::xserver::XServer;
 use integration::{Cast, Expert, Failure, Person, Picture, Process};
 
@@ -62,7 +62,7 @@ impl Shared {
     /// The word of the run as it stands in a picture.
     pub(crate) fn word(&self, picture: &Picture) -> Option<String> {
         let word = match self {
-            Self::Demo => picture.text(DEMO_WORD),
+            Self::Demo => return picture.demo_word(),
             Self::X11(_) => picture.text(row(0)).strip_prefix("word: ")?.to_owned(),
         };
         (word.len() > 3 && word.chars().all(|c| c.is_ascii_lowercase())).then_some(word)
@@ -72,10 +72,7 @@ impl Shared {
     pub(crate) fn told_word(&self, novice: &Person) -> Option<String> {
         match self {
             Self::X11(real) => Some(real.word.clone()),
-            Self::Demo => novice.process().look(|seen| {
-                let (_, rest) = seen.err.split_once("the word of this run is ")?;
-                Some(rest.chars().take_while(char::is_ascii_lowercase).collect())
-            }),
+            Self::Demo => novice.told_word(),
         }
     }
 

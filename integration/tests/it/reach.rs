@@ -1,0 +1,165 @@
+//! Through routers: Table 1 of the original cell by cell, and what each row of it rests on. In the laboratory.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use integration::lab::cell::{Cell, invites, opens};
+use integration::lab::table::{play_all, table_1};
+use integration::lab::{self, Lab, Site};
+use integration::{Expert, Failure, Outcome, Person, Signal, Stage};
+
+#[test]
+fn s085_s089_s091_s092_r069_r070_r071_table_1_cell_by_cell() -> Outcome {
+    if !lab::ready("s085_s089_s091_s092_r069_r070_r071_table_1_cell_by_cell") {
+        return Ok(());
+    }
+    let (cells, said): (Vec<_>, Vec<_>) = table_1().into_iter().unzip();
+    let verdicts = play_all(&cells, AT_ONCE, |_, _| ());
+    let mut unlike = Vec::new();
+    for ((cell, verdict), said) in cells.iter().zip(verdicts).zip(said) {
+        match verdict {
+            Ok(verdict) if verdict.is_connected() == said => {}
+            other => unlike.push(format!("{cell:?}: {other:?}")),
+        }
+    }
+    assert!(unlike.is_empty(), "the table says otherwise:\n{}", unlike.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn s017_s018_s039_s086_s087_s088_r006_r008_a_router_s_address_is_listed_first_and_leads_to_the_novice() -> Outcome {
+    if !lab::ready("s017_s018_s039_s086_s087_s088_r006_r008_a_router_s_address_is_listed_first_and_leads_to_the_novice")
+    {
+        return Ok(());
+    }
+    for router in ["upnp", "ics"] {
+        let (lab, stage) = (Site::of(router, "nat").up()?, Stage::new()?);
+        let mut novice = invites(&stage, &lab, "novice").start()?;
+        let listed = endpoints(&mut novice)?;
+        let mapped = novice.wait_event("mapped")?;
+        novice.wait_event("listening")?;
+        let outside = lab.outside("novice").ok_or_else(|| Failure::new("a router without an address"))?;
+        let forwards = lab.forwards("novice")?;
+        let [forward] = &forwards[..] else { return Err(Failure::new(format!("not one mapping: {forwards:?}"))) };
+        assert_eq!(forward.to, "192.168.11.10:3389");
+        let external = format!("{outside}:{}", forward.port);
+        assert_eq!((mapped.text("external"), listed.first()), (Some(external.as_str()), Some(&external)), "{mapped}");
+
+        let mut expert = opens(&stage, &lab, "expert").watches()?;
+        sees(&mut expert, &mut novice)?;
+        assert_eq!(expert.wait_event("connected")?.text("endpoint"), Some(external.as_str()));
+        // The connection that the novice's side has is one that the router sent on: it comes from outside.
+        let peer = novice.wait_event("expert_connecting")?;
+        let from = lab.outside("expert").map(|ip| ip.to_string()).unwrap_or_default();
+        assert!(peer.text("peer").is_some_and(|peer| peer.starts_with(&format!("{from}:"))), "{peer}");
+    }
+    Ok(())
+}
+
+#[test]
+fn s069_in_one_network_no_router_is_needed() -> Outcome {
+    if !lab::ready("s069_in_one_network_no_router_is_needed") {
+        return Ok(());
+    }
+    let (lab, stage) = (Site::of("nat", "none").with(&["--same-lan"]).up()?, Stage::new()?);
+    let mut novice = invites(&stage, &lab, "novice").start()?;
+    novice.wait_event("listening")?;
+    let mut expert = opens(&stage, &lab, "expert").watches()?;
+    sees(&mut expert, &mut novice)?;
+    assert_eq!(expert.wait_event("connected")?.text("endpoint"), Some("192.168.11.10:3389"));
+    Ok(())
+}
+
+#[test]
+fn s070_over_the_internet_with_public_addresses() -> Outcome {
+    if !lab::ready("s070_over_the_internet_with_public_addresses") {
+        return Ok(());
+    }
+    let (lab, stage) = (Site::of("none", "none").up()?, Stage::new()?);
+    let mut novice = invites(&stage, &lab, "novice").start()?;
+    novice.wait_event("listening")?;
+    assert!(!novice.has_seen("mapped"), "{}", novice.report());
+    let mut expert = opens(&stage, &lab, "expert").watches()?;
+    sees(&mut expert, &mut novice)?;
+    assert_eq!(expert.wait_event("connected")?.text("endpoint"), Some("11.0.1.2:3389"));
+    Ok(())
+}
+
+#[test]
+fn s071_s081_r068_between_two_networks_it_is_port_3389_that_a_firewall_opens_and_closes() -> Outcome {
+    if !lab::ready("s071_s081_r068_between_two_networks_it_is_port_3389_that_a_firewall_opens_and_closes") {
+        return Ok(());
+    }
+    // The novice is in a network with public addresses, behind a firewall that lets nobody in.
+    let (lab, stage) = (Site::of("v6+reject", "v6").up()?, Stage::new()?);
+    let mut novice = invites(&stage, &lab, "novice").start()?;
+    novice.wait_event("listening")?;
+    stays_out(&stage, &lab, "closed", &novice)?;
+    let rule = |words: &str| -> Outcome {
+        let [node, rule] = words.split('|').collect::<Vec<_>>()[..] else { return Err(Failure::new(words)) };
+        lab.tool(node, &[&["nft"], &rule.split(' ').collect::<Vec<_>>()[..]].concat()).map(drop)
+    };
+    rule("novice-router|insert rule inet natlab forward tcp dport 3389 accept")?;
+    // And one around the expert, that lets nobody out to that port.
+    rule("expert-router|add table inet wall")?;
+    rule("expert-router|add chain inet wall out { type filter hook forward priority -10 ; }")?;
+    rule("expert-router|add rule inet wall out iifname lan0 tcp dport 3389 reject with tcp reset")?;
+    stays_out(&stage, &lab, "not let out", &novice)?;
+    rule("expert-router|flush chain inet wall out")?;
+    let mut expert = opens(&stage, &lab, "open").watches()?;
+    sees(&mut expert, &mut novice)?;
+    assert_eq!(expert.wait_event("connected")?.text("endpoint"), Some("[2001:db8:1:1::10]:3389"));
+    Ok(())
+}
+
+#[test]
+fn an_expert_who_reaches_his_own_computer_first_goes_on_to_the_novice_s() -> Outcome {
+    if !lab::ready("an_expert_who_reaches_his_own_computer_first_goes_on_to_the_novice_s") {
+        return Ok(());
+    }
+    // Both have the private address 192.168.1.10, and the way out is long: the wrong computer answers first.
+    let site = Site::of("upnp", "nat").with(&["--same-subnet", "--delay", "150"]);
+    let (lab, stage, own) = (site.up()?, Stage::new()?, Stage::new()?);
+    let mut novice = invites(&stage, &lab, "novice").start()?;
+    novice.wait_event("listening")?;
+    let mut wrong = invites(&own, &lab, "expert").start()?;
+    wrong.wait_event("listening")?;
+    let mut expert = opens(&stage, &lab, "expert").watches()?;
+    sees(&mut expert, &mut novice)?;
+    let tried: Vec<_> = expert.process().look(|seen| {
+        let tried = seen.events.iter().filter(|event| event.name() == "trying");
+        tried.filter_map(|event| event.text("endpoint").map(str::to_owned)).collect()
+    });
+    let connected = expert.wait_event("connected")?;
+    assert!(tried.contains(&"192.168.1.10:3389".to_owned()), "{tried:?}");
+    assert_eq!(connected.text("endpoint"), tried.first().map(String::as_str), "{}", expert.report());
+    assert!(!wrong.has_seen("expert_connecting") && !wrong.has_seen("refused"), "{}", wrong.report());
+    Ok(())
+}
+
+/// The endpoints of the invitation, once it is made.
+pub(crate) fn endpoints(novice: &mut Person) -> Result<Vec<String>, Failure> {
+    let invited = novice.wait_event("invited")?;
+    let listed = invited.field("endpoints").and_then(|field| field.as_array()).cloned().unwrap_or_default();
+    Ok(listed.iter().filter_map(|endpoint| endpoint.as_str().map(str::to_owned)).collect())
+}
+
+/// The novice says yes, and the expert reads the word of this run in the picture.
+pub(crate) fn sees(expert: &mut Expert, novice: &mut Person) -> Outcome {
+    novice.says("y", "view")?;
+    expert.wait_event("first_frame")?;
+    let word = expert.sees("the word of the run", integration::Picture::demo_word)?;
+    assert_eq!(Some(word), novice.told_word());
+    Ok(())
+}
+
+/// An expert who reaches nobody, and is told so in one sentence.
+pub(crate) fn stays_out(stage: &Stage, lab: &Lab, home: &str, novice: &Person) -> Outcome {
+    let mut expert = opens(stage, lab, home).start()?;
+    assert_eq!(expert.exit_code()?, Some(69), "{}", expert.report());
+    assert!(!expert.has_seen("connected") && !novice.has_seen("expert_connecting"), "{}", novice.report());
+    Ok(())
+}
+
+/// How many cells are played at the same time; most of a cell is waiting.
+const AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).unwrap();
