@@ -387,23 +387,6 @@ table inet natlab {{
             raise LabError(f"{side} has no router")
         return self.s["routers"][side]
 
-    def forwards(self, side):
-        """What the packet filter of a side's router sends inwards, whatever its daemon says."""
-        node = self._router(side)["node"]
-        out = []
-        text = in_ns(self.id, node, "nft", "-j", "list", "chain", "inet", "natlab", "miniupnpd_pre").stdout
-        for item in json.loads(text)["nftables"]:
-            port = proto = to = None
-            for e in item.get("rule", {}).get("expr", []):
-                left = e.get("match", {}).get("left", {}).get("payload", {})
-                if left.get("field") == "dport":
-                    proto, port = left["protocol"], e["match"]["right"]
-                if "dnat" in e:
-                    to = [e["dnat"]["addr"], e["dnat"].get("port")]
-            if to:
-                out.append({"proto": proto, "port": port, "to": to[0], "to_port": to[1]})
-        return out
-
     def reboot_router(self, side, change_ip=False):
         """Power-cycles a router: all mappings and NAT state are lost."""
         r = self._router(side)

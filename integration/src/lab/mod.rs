@@ -165,13 +165,17 @@ impl Lab {
     /// When that side has no router.
     #[track_caller]
     pub fn forwards(&self, side: &str) -> Result<Vec<Forward>, Failure> {
-        let listed: Value =
-            serde_json::from_str(&self.act(&["forwards", side])?).map_err(|e| Failure::new(e.to_string()))?;
+        let chain = ["nft", "-j", "list", "chain", "inet", "natlab", "miniupnpd_pre"];
+        let listed = self.tool(&format!("{side}-router"), &chain)?;
+        let listed: Value = serde_json::from_str(&listed).map_err(|e| Failure::new(e.to_string()))?;
         let forward = |entry: &Value| {
-            let (to, port) = (entry["to"].as_str()?, entry["to_port"].as_u64()?);
-            Some(Forward { port: entry["port"].as_u64()?, to: format!("{to}:{port}") })
+            let expressions = entry["rule"]["expr"].as_array()?;
+            let matched = expressions.iter().map(|e| &e["match"]);
+            let port = matched.into_iter().find(|m| m["left"]["payload"]["field"] == "dport")?["right"].as_u64()?;
+            let dnat = expressions.iter().map(|e| &e["dnat"]).find(|dnat| dnat.is_object())?;
+            Some(Forward { port, to: format!("{}:{}", dnat["addr"].as_str()?, dnat["port"].as_u64()?) })
         };
-        Ok(listed.as_array().into_iter().flatten().filter_map(forward).collect())
+        Ok(listed["nftables"].as_array().into_iter().flatten().filter_map(forward).collect())
     }
 
     /// Waits until a side's router sends inwards what was expected.

@@ -1,12 +1,11 @@
 //! Through routers: Table 1 of the original cell by cell, and what each row of it rests on. In the laboratory.
 
 use std::num::NonZeroUsize;
-use std::time::Duration;
 
-use integration::lab::cell::{Cell, invites, opens};
+use integration::lab::cell::{invites, opens};
 use integration::lab::table::{play_all, table_1};
 use integration::lab::{self, Lab, Site};
-use integration::{Expert, Failure, Outcome, Person, Signal, Stage};
+use integration::{Expert, Failure, Outcome, Person, Stage};
 
 #[test]
 fn s085_s089_s091_s092_r069_r070_r071_table_1_cell_by_cell() -> Outcome {
