@@ -98,7 +98,7 @@ fn play_in(lab: &Lab, stage: &Stage, via: Via) -> Result<Verdict, Failure> {
     if told.is_some() {
         let again = Instant::now();
         let file = stage.invitation();
-        let listens = stage.expert_called("listener").arg("listen").opens(&file).without("--yes", 0);
+        let listens = stage.expert_called("listener").arg("listen").opens(&file);
         let listens = listens.through(lab.at("expert")).watches()?;
         if let Some((endpoint, at)) = connected(listens, &mut novice, PATIENCE_OF_LISTENER)? {
             let seconds = (at - again).as_secs_f64();

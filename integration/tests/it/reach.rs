@@ -8,8 +8,8 @@ use integration::lab::{self, Lab, Site};
 use integration::{Expert, Failure, Outcome, Person, Stage};
 
 #[test]
-fn s085_s089_s091_s092_r069_r070_r071_table_1_cell_by_cell() -> Outcome {
-    if !lab::ready("s085_s089_s091_s092_r069_r070_r071_table_1_cell_by_cell") {
+fn s085_s089_s090_s091_s092_r069_r070_r071_table_1_cell_by_cell() -> Outcome {
+    if !lab::ready("s085_s089_s090_s091_s092_r069_r070_r071_table_1_cell_by_cell") {
         return Ok(());
     }
     let (cells, said): (Vec<_>, Vec<_>) = table_1().into_iter().unzip();
