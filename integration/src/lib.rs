@@ -27,6 +27,7 @@ pub mod lab;
 pub mod picture;
 pub mod probe;
 pub mod proxy;
+pub mod relay;
 pub mod xserver;
 
 mod failure;

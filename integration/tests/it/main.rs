@@ -6,6 +6,7 @@
 mod agents;
 mod audit;
 mod claimant;
+mod codes;
 mod consent;
 mod control;
 mod crashes;
