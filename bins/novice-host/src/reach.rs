@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ra_gateways::{Gateways, Network};
-use ra_nat::{AddressClass, GatewayId, MappedBy, Mapper, NoGateway};
+use ra_nat::{AddressClass, GatewayId, MappedBy, Mapper, NoGateway, is_public};
 use ra_novice::mappings::{self, CREATION, FAREWELL, Mappings, Moved, Reached, Unmapped, Wanted};
 use ra_novice::settings::Paths;
 use ra_novice::store::StoreError;
@@ -55,6 +55,12 @@ pub(crate) fn tell(reached: &Reached, teller: &Teller) {
             "Your router sends {external} on to this computer, so it can be reached from elsewhere too."
         ));
     }
+    if reached.searched && reached.external.is_empty() && reached.without.is_empty() && is_behind_nat(&networks()) {
+        teller.say(
+            "No router here sends anything on to this computer (UPnP, PCP). Who is in your own network can connect; others \
+             may not: `novice-host doctor` says more.",
+        );
+    }
     for (gateway, why) in &reached.without {
         let why = in_words(*why);
         tracing::info!(%gateway, why, "no mapping");
@@ -62,6 +68,11 @@ pub(crate) fn tell(reached: &Reached, teller: &Teller) {
             teller.say(&format!("Your router {why}. Who is in your own network can connect; others may not."));
         }
     }
+}
+
+/// True when none of this computer's addresses is one that an expert elsewhere could dial.
+fn is_behind_nat(networks: &[Network]) -> bool {
+    !networks.iter().any(|network| network.local.is_ipv4() && is_public(network.local))
 }
 
 /// Says that an address in an invitation leads here no longer.
@@ -161,6 +172,18 @@ mod tests {
             let words = in_words(Unmapped::NotPublic(class));
             assert!(words.contains(says), "{class:?}: {words}");
         }
+    }
+
+    #[test]
+    fn who_has_an_address_of_the_internet_is_behind_nothing() {
+        let network = |local: &str| Network {
+            interface: "eth0".to_owned(),
+            index: 2,
+            local: local.parse().unwrap(),
+            router: None,
+        };
+        assert!(is_behind_nat(&[network("192.168.1.5"), network("2a00::5")]));
+        assert!(!is_behind_nat(&[network("192.168.1.5"), network("11.0.0.5")]));
     }
 
     #[test]

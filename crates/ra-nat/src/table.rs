@@ -106,7 +106,7 @@ mod tests {
 
     /// The table as seed B prints it.
     #[test]
-    fn s092_r069_r070_r071_the_rule_gives_table_1() {
+    fn r069_r070_r071_the_rule_gives_table_1() {
         let routers = [Router::XpIcs, Router::NonUpnp, Router::Upnp];
         for (route, behind, printed) in [
             (Route::Messenger, Behind::Novice, [true, true, true]),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn s090_a_novice_that_nobody_reaches_dials() {
+    fn r070_a_novice_that_nobody_reaches_dials() {
         assert_eq!(meets(Route::Messenger, Side::Closed, Side::Public), Some(Dials::Novice));
         assert_eq!(meets(Route::Messenger, Side::Closed, Side::Mapped), Some(Dials::Novice));
         assert_eq!(meets(Route::Messenger, Side::Mapped, Side::Closed), Some(Dials::Expert));

@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn s071_s081_a_port_is_open_where_nothing_drops_it_and_closed_where_something_does() {
+    fn a_port_is_open_where_nothing_drops_it_and_closed_where_something_does() {
         assert_eq!(judged(&[], 3389), Judged::Open);
         assert_eq!(judged(&[input("accept")], 3389), Judged::Open);
         assert_eq!(judged(&[input("drop")], 3389), Judged::Closed("the policy of chain filter input".to_owned()));

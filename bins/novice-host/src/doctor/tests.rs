@@ -47,7 +47,7 @@ fn s089_a_novice_behind_a_router_without_upnp_is_told_before_the_invitation_is_s
 }
 
 #[test]
-fn s085_with_upnp_or_a_public_address_a_file_reaches_everybody() {
+fn r071_with_upnp_or_a_public_address_a_file_reaches_everybody() {
     for (network, row) in [(upnp(), "upnp"), (on("11.0.0.5", Some("11.0.0.1"), None), "public")] {
         let found = findings(vec![network], Judged::Open);
         let told = found.to_json();
@@ -75,7 +75,7 @@ fn s114_the_next_steps_are_messenger_and_then_the_administrator() {
 }
 
 #[test]
-fn s071_s081_a_firewall_of_this_computer_that_is_shut_is_named_with_what_opens_it() {
+fn r068_a_firewall_of_this_computer_that_is_shut_is_named_with_what_opens_it() {
     let found = findings(vec![upnp()], closed());
     assert_eq!(found.to_json()["file"], "no");
     assert_eq!(

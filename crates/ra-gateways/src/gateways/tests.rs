@@ -26,7 +26,7 @@ fn ask() -> Ask {
 }
 
 #[test]
-fn s016_a_router_that_speaks_both_is_asked_by_pcp_and_nobody_waits_for_the_rest() {
+fn r006_a_router_that_speaks_both_is_asked_by_pcp_and_nobody_waits_for_the_rest() {
     // The other one would take four seconds to be silent.
     let (server, _router, gateways) = both(PcpFault::None, UpnpFault::SlowDescription, Some(HERE));
     let begun = Instant::now();
@@ -41,7 +41,7 @@ fn s016_a_router_that_speaks_both_is_asked_by_pcp_and_nobody_waits_for_the_rest(
 }
 
 #[test]
-fn s016_one_that_is_silent_in_pcp_is_asked_by_upnp() {
+fn r006_one_that_is_silent_in_pcp_is_asked_by_upnp() {
     for (fault, router) in [(PcpFault::Silent, Some(HERE)), (PcpFault::None, None)] {
         let (server, upnp, gateways) = both(fault, UpnpFault::None, router);
         let [gateway] = &gateways.gateways().unwrap()[..] else { panic!("one network, one gateway") };

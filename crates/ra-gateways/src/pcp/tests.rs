@@ -32,7 +32,7 @@ fn ask(external_port: u16) -> Ask {
 }
 
 #[test]
-fn s017_s086_a_router_that_speaks_pcp_gives_its_address_and_a_port_and_takes_them_back() {
+fn s017_a_router_that_speaks_pcp_gives_its_address_and_a_port_and_takes_them_back() {
     let (server, mapper, id) = found(HERE, Fault::None);
     assert_eq!(id.as_str(), "pcp 127.0.0.1 from 127.0.0.1");
     let outside = Some(IpAddr::V4(server.external));

@@ -145,7 +145,7 @@ fn each_kind_carries_what_it_says() {
 
 /// From the gateways to the file and back to the gateways.
 #[test]
-fn r006_r008_r061_what_a_gateway_gave_stands_first_in_the_file_and_goes_with_the_ticket() {
+fn s017_s086_r006_r008_r061_what_a_gateway_gave_stands_first_in_the_file_and_goes_with_the_ticket() {
     use crate::endpoints::{Surroundings, gather};
     use crate::mappings::{Mappings, Wanted};
 

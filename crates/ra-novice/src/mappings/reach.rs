@@ -28,6 +28,8 @@ pub struct Wanted {
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reached {
+    /// Gateways were looked for.
+    pub searched: bool,
     /// The outside addresses and ports, in the order in which the gateways were found.
     pub external: Vec<SocketAddr>,
     /// The gateways that gave them, in the same order.
@@ -313,6 +315,7 @@ impl Asking<'_> {
 
     /// Who has not answered by now did not.
     fn finish(mut self, mut made: Vec<Made>) -> Reached {
+        self.reached.searched = true;
         let late = self.talks.into_keys().map(|gateway| (gateway, Unmapped::NoAnswer));
         self.reached.without.extend(late);
         let place = |gateway: &GatewayId| self.order.iter().position(|known| known == gateway);

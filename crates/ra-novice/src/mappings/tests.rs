@@ -124,13 +124,17 @@ fn ticket(seed: u8, start: UnixTime, life: Duration) -> TicketRow {
     }
 }
 
+fn nothing_found() -> Reached {
+    Reached { searched: true, ..Reached::default() }
+}
+
 fn only(table: &[Entry]) -> Ask {
     assert_eq!(table.len(), 1, "{table:?}");
     table[0].ask
 }
 
 #[test]
-fn r006_every_gateway_on_every_interface_is_asked_and_gives_an_address_and_a_port() {
+fn s016_r006_every_gateway_on_every_interface_is_asked_and_gives_an_address_and_a_port() {
     let mut place = Place::new();
     place.network.install("first", "192.168.1.5", "11.0.0.1");
     place.network.install("second", "10.0.0.5", "11.0.0.2");
@@ -160,10 +164,10 @@ fn r006_each_listener_gets_a_mapping_and_loopback_none() {
 #[test]
 fn r007_without_a_gateway_and_with_one_that_fails_or_refuses_there_is_no_address_and_no_error() {
     let reached = Place::new().reach(HOUR);
-    assert_eq!(reached, Reached::default());
+    assert_eq!(reached, nothing_found());
     let place = Place::new();
     let none = Mappings::open(&place.paths, Arc::new(NoGateway)).unwrap().reach(&wanted(HOUR), place.now, SOON);
-    assert_eq!(none, Reached::default());
+    assert_eq!(none, nothing_found());
     for (fault, why, rows) in [
         (Fault::Refuses, Unmapped::No(MapError::Refused), 0),
         (Fault::Unreachable, Unmapped::NoAnswer, 0),
@@ -203,7 +207,7 @@ fn r007_a_silent_gateway_or_search_holds_an_invitation_no_longer_than_its_deadli
     assert_eq!(reached.without.len(), 1);
     assert_eq!(reached.without[0].1, Unmapped::NoAnswer);
     place.network.set_search_hangs(true);
-    assert_eq!(place.mappings().reach(&wanted(HOUR), place.now, short), Reached::default());
+    assert_eq!(place.mappings().reach(&wanted(HOUR), place.now, short), nothing_found());
     // Lets the threads go.
     place.network.set_search_hangs(false);
     place.network.set_fault("router", Fault::None);
@@ -291,7 +295,7 @@ fn r072_a_gateway_that_was_restarted_gets_its_mapping_again() {
 const PCP: &str = "pcp 192.168.1.1 from 192.168.1.5";
 
 #[test]
-fn s086_r006_where_the_gateway_chooses_the_port_that_one_is_listed_renewed_and_removed() {
+fn r006_where_the_gateway_chooses_the_port_that_one_is_listed_renewed_and_removed() {
     let mut place = Place::new();
     place.network.install(PCP, "192.168.1.5", "11.0.0.1");
     place.network.set_fault(PCP, Fault::Taken(1));
@@ -489,7 +493,7 @@ fn r061_the_mapping_of_another_port_stays() {
 }
 
 #[test]
-fn r059_when_no_ticket_is_open_every_mapping_at_every_gateway_is_removed() {
+fn s059_r059_when_no_ticket_is_open_every_mapping_at_every_gateway_is_removed() {
     let mut place = Place::with_gateway();
     place.network.install("second", "10.0.0.5", "11.0.0.2");
     place.network.set_fault("second", Fault::OnlyPermanent);
@@ -536,7 +540,7 @@ fn r059_what_a_gateway_does_not_confirm_stays_noted_until_it_does() {
 }
 
 #[test]
-fn r062_after_a_crash_the_next_start_removes_what_no_ticket_uses_and_forgets_what_ran_out() {
+fn s059_r062_after_a_crash_the_next_start_removes_what_no_ticket_uses_and_forgets_what_ran_out() {
     let mut place = Place::with_gateway();
     place.network.install("second", "10.0.0.5", "11.0.0.2");
     // Killed after the gateways had answered and before there was a ticket.
@@ -606,7 +610,7 @@ fn r062_a_mapper_that_breaks_down_is_one_that_does_not_answer() {
     }
     let mut place = Place::with_gateway();
     let mut broken = Mappings::open(&place.paths, Arc::new(Broken)).unwrap();
-    assert_eq!(broken.reach(&wanted(HOUR), place.now, SOON), Reached::default());
+    assert_eq!(broken.reach(&wanted(HOUR), place.now, SOON), nothing_found());
     place.invite(Duration::from_secs(60));
     place.pass(Duration::from_secs(60));
     broken.settle(place.now, SOON).unwrap();
