@@ -126,7 +126,7 @@ impl Stage {
 
 impl<'a> Cast<'a> {
     fn new(stage: &'a Stage, role: &'static str, variable: &str, program: &str) -> Self {
-        let program = self::program(variable, program);
+        let program = std::env::var_os(variable).map_or_else(|| programs_dir().join(program), PathBuf::from);
         let command = Command::new("env");
         let home = stage.path().join(role);
         Self { stage, role, home, command, through: Vec::new(), args: Vec::new(), program, speech: Speech::Events }
@@ -387,11 +387,6 @@ pub fn programs_dir() -> PathBuf {
         dir.pop();
     }
     dir
-}
-
-/// A program under test: the one that the variable names, else the one that lies beside this executable.
-pub(crate) fn program(variable: &str, name: &str) -> PathBuf {
-    std::env::var_os(variable).map_or_else(|| programs_dir().join(name), PathBuf::from)
 }
 
 /// An address of the loopback network that no other test of this machine uses, with a free port.

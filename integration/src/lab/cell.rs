@@ -1,10 +1,10 @@
 //! One cell of the NAT table, played with the shipped programs: does the expert see the novice's desktop?
 
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use super::relay::Relay;
 use super::{Lab, Site};
-use crate::{Cast, Expert, Failure, Person, Process, Stage};
+use crate::{Cast, Expert, Failure, Person, Stage};
 
 /// Who is where, and how the invitation comes to the expert.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +24,8 @@ pub enum Via {
     Email,
     /// In a conversation, in which the expert's side can tell an address too: either side dials.
     Messenger,
+    /// As a code that is read out; both know the same relay.
+    Code,
 }
 
 /// What came of it.
@@ -41,28 +43,44 @@ pub enum Verdict {
 /// A session that came about.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connection {
-    /// Who dialled.
-    pub by: Dialler,
+    /// By which way.
+    pub way: Way,
     /// Seconds from the expert's start to the first frame, with a novice who says yes at once.
     pub seconds: f64,
     /// Where the expert says that it is connected to.
     pub endpoint: String,
 }
 
-/// Who dialled.
+/// The way of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialler {
-    /// As the file says.
-    Expert,
+pub enum Way {
+    /// The expert dialled what stands in the file.
+    ExpertDialled,
     /// The reverse connection.
-    Novice,
+    NoviceDialled,
+    /// By code, and soon from computer to computer: within [`STRAIGHT_WITHIN`].
+    Direct,
+    /// By code, and still through the relay then.
+    Relayed,
 }
+
+/// How long two computers that met at a relay may take to find the direct way.
+pub const STRAIGHT_WITHIN: Duration = Duration::from_secs(3);
 
 impl Verdict {
     /// Whether the expert saw something.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         matches!(self, Self::Connected(_))
+    }
+
+    /// The connection, if one came about.
+    #[must_use]
+    pub fn connection(&self) -> Option<&Connection> {
+        match self {
+            Self::Connected(connection) => Some(connection),
+            Self::Apart { .. } => None,
+        }
     }
 }
 
@@ -73,17 +91,18 @@ impl Verdict {
 pub fn play(cell: &Cell) -> Result<Verdict, Failure> {
     let lab = Site::of(&cell.novice, &cell.expert).up()?;
     let stage = Stage::new()?;
-    let verdict = play_in(&lab, &stage, cell.via);
+    let verdict = match cell.via {
+        Via::Code => play_by_code(&lab, &stage),
+        Via::Email | Via::Messenger => play_by_file(&lab, &stage, cell.via),
+    };
     verdict.map_err(|failure| failure.seen(format!("in the cell {cell:?}")))
 }
 
-fn play_in(lab: &Lab, stage: &Stage, via: Via) -> Result<Verdict, Failure> {
+fn play_by_file(lab: &Lab, stage: &Stage, via: Via) -> Result<Verdict, Failure> {
     let mut invite = invites(stage, lab, "novice");
     // What the expert's side tells in the conversation: where it seems to be.
     let told = lab.outside("expert").or_else(|| lab.addresses("expert").first().copied());
-    let told = told
-        .filter(|_| via == Via::Messenger && knows_the_reverse_connection())
-        .map(|ip| std::net::SocketAddr::new(ip, PORT));
+    let told = told.filter(|_| via == Via::Messenger).map(|ip| std::net::SocketAddr::new(ip, PORT));
     if let Some(told) = told {
         invite = invite.args(["--dial", &told.to_string()]);
     }
@@ -93,7 +112,7 @@ fn play_in(lab: &Lab, stage: &Stage, via: Via) -> Result<Verdict, Failure> {
     let dials = opens(stage, lab, "expert").watches()?;
     if let Some((endpoint, at)) = connected(dials, &mut novice, PATIENCE_OF_FILE)? {
         let seconds = (at - start).as_secs_f64();
-        return Ok(Verdict::Connected(Connection { by: Dialler::Expert, seconds, endpoint }));
+        return Ok(Verdict::Connected(Connection { way: Way::ExpertDialled, seconds, endpoint }));
     }
     if told.is_some() {
         let again = Instant::now();
@@ -102,13 +121,63 @@ fn play_in(lab: &Lab, stage: &Stage, via: Via) -> Result<Verdict, Failure> {
         let listens = listens.through(lab.at("expert")).watches()?;
         if let Some((endpoint, at)) = connected(listens, &mut novice, PATIENCE_OF_LISTENER)? {
             let seconds = (at - again).as_secs_f64();
-            return Ok(Verdict::Connected(Connection { by: Dialler::Novice, seconds, endpoint }));
+            return Ok(Verdict::Connected(Connection { way: Way::NoviceDialled, seconds, endpoint }));
         }
     }
     if novice.has_seen("expert_connecting") || novice.has_seen("consent_asked") {
         return Err(Failure::new("somebody reached the novice, and no session came of it").seen(novice.report()));
     }
     Ok(Verdict::Apart { after: start.elapsed().as_secs_f64() })
+}
+
+fn play_by_code(lab: &Lab, stage: &Stage) -> Result<Verdict, Failure> {
+    let relay = Relay::start(lab, "relay", stage.path())?;
+    let mut novice = says_a_code(stage, lab, &[&relay]).start()?;
+    let code = code_of(&mut novice)?;
+    let start = Instant::now();
+    let mut expert = types_a_code(stage, lab, &[&relay], &code).watches()?;
+    if let Err(failure) = expert.wait_event("met") {
+        return match expert.exit_code()? {
+            Some(UNREACHABLE) => Ok(Verdict::Apart { after: start.elapsed().as_secs_f64() }),
+            _ => Err(failure),
+        };
+    }
+    let at = sees(&mut expert, &mut novice)?;
+    let endpoint = expert.wait_event("connected")?.text("endpoint").unwrap_or_default().to_owned();
+    let straight = expert.process().until("the direct way", STRAIGHT_WITHIN, |seen| {
+        let told = seen.events.iter().rev().find(|event| ["met", "path"].contains(&event.name()))?;
+        (told.text("via") == Some("direct")).then_some(())
+    });
+    let way = if straight.is_ok() { Way::Direct } else { Way::Relayed };
+    Ok(Verdict::Connected(Connection { way, seconds: (at - start).as_secs_f64(), endpoint }))
+}
+
+/// A novice in the laboratory who says a code.
+#[must_use]
+pub fn says_a_code<'a>(stage: &'a Stage, lab: &Lab, relays: &[&Relay]) -> Cast<'a> {
+    let novice = stage.novice().args(["invite", "--code", "--name", "Kim Aalbers", "--desktop", "demo"]);
+    Relay::known_to(relays, novice).through(lab.at("novice"))
+}
+
+/// An expert in the laboratory who types one.
+#[must_use]
+pub fn types_a_code<'a>(stage: &'a Stage, lab: &Lab, relays: &[&Relay], code: &str) -> Cast<'a> {
+    let expert = stage.expert_called("expert").args(["code", code, "--yes", "--no-window", "--name", "Piet Jansen"]);
+    Relay::known_to(relays, expert).through(lab.at("expert"))
+}
+
+/// The code that stands on the novice's terminal.
+///
+/// # Errors
+/// When none comes.
+#[track_caller]
+pub fn code_of(novice: &mut Person) -> Result<String, Failure> {
+    novice.wait_event("invited")?;
+    novice.until("a code on the terminal", |seen| {
+        let (_, rest) = seen.terminal.split_once("Code: ")?;
+        // The whole of it is there when the line has an end.
+        rest.contains('\n').then(|| rest.split_whitespace().next().unwrap_or_default().to_owned())
+    })
 }
 
 /// A novice at a node of the laboratory who is about to invite, as somebody does who knows nothing of networks.
@@ -145,26 +214,25 @@ fn connected(
             };
         }
     };
+    Ok(Some((endpoint, sees(&mut expert, novice)?)))
+}
+
+/// The novice says yes, and the expert reads the word of this run in the picture; gives the moment of the first frame.
+///
+/// # Errors
+/// When there is no question, no picture, or another word in it.
+#[track_caller]
+pub fn sees(expert: &mut Expert, novice: &mut Person) -> Result<Instant, Failure> {
     novice.says("y", "view")?;
     expert.wait_event("first_frame")?;
     let at = Instant::now();
     let word = expert.sees("the word of the run", crate::Picture::demo_word)?;
     let told = novice.told_word();
     if told.as_ref() == Some(&word) {
-        Ok(Some((endpoint, at)))
+        Ok(at)
     } else {
         Err(Failure::new(format!("the expert reads {word:?}, the novice's desktop shows {told:?}")))
     }
-}
-
-/// Whether the programs under test can be told to dial the other way round.
-fn knows_the_reverse_connection() -> bool {
-    static KNOWN: OnceLock<bool> = OnceLock::new();
-    *KNOWN.get_or_init(|| {
-        let host = crate::stage::program("RA_NOVICE_HOST", "novice-host");
-        let help = Process::run(std::process::Command::new(host).args(["invite", "--help"]));
-        help.is_ok_and(|help| help.out.contains("--dial"))
-    })
 }
 
 /// Remote Desktop's own.

@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::{Failure, Output, Process, probe};
 
 pub mod cell;
+pub mod relay;
 pub mod table;
 
 /// What to build.

@@ -2,10 +2,10 @@
 
 use std::num::NonZeroUsize;
 
-use integration::lab::cell::{invites, opens};
+use integration::lab::cell::{invites, opens, sees};
 use integration::lab::table::{play_all, table_1};
 use integration::lab::{self, Lab, Site};
-use integration::{Expert, Failure, Outcome, Person, Stage};
+use integration::{Failure, Outcome, Person, Stage};
 
 #[test]
 fn s085_s089_s090_s091_s092_r069_r070_r071_table_1_cell_by_cell() -> Outcome {
@@ -141,15 +141,6 @@ pub(crate) fn endpoints(novice: &mut Person) -> Result<Vec<String>, Failure> {
     let invited = novice.wait_event("invited")?;
     let listed = invited.field("endpoints").and_then(|field| field.as_array()).cloned().unwrap_or_default();
     Ok(listed.iter().filter_map(|endpoint| endpoint.as_str().map(str::to_owned)).collect())
-}
-
-/// The novice says yes, and the expert reads the word of this run in the picture.
-pub(crate) fn sees(expert: &mut Expert, novice: &mut Person) -> Outcome {
-    novice.says("y", "view")?;
-    expert.wait_event("first_frame")?;
-    let word = expert.sees("the word of the run", integration::Picture::demo_word)?;
-    assert_eq!(Some(word), novice.told_word());
-    Ok(())
 }
 
 /// An expert who reaches nobody, and is told so in one sentence.

@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use integration::lab::cell::{invites, opens};
+use integration::lab::cell::{invites, opens, sees};
 use integration::lab::{self, Address, Forward, Lab, Site};
 use integration::{Failure, Outcome, Person, Signal, Stage};
 
-use crate::reach::{endpoints, sees, stays_out};
+use crate::reach::{endpoints, stays_out};
 
 #[test]
 fn every_fault_of_a_router_costs_its_mapping_at_most_and_never_the_invitation() -> Outcome {

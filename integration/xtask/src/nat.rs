@@ -9,7 +9,7 @@ use std::time::Instant;
 use clap::Args;
 use integration::Failure;
 use integration::lab;
-use integration::lab::cell::{Cell, Dialler, Verdict, Via, play};
+use integration::lab::cell::{Cell, Verdict, Via, Way, play};
 use integration::lab::table::{self, Behind, KINDS, TABLE_1, play_all};
 
 use crate::figures::circumstances;
@@ -43,8 +43,8 @@ pub(crate) fn run(options: &Options) -> Done {
     let mut unlike = Vec::new();
     parts.insert(HEADINGS[0].to_owned(), table_1(options.jobs, &mut unlike)?);
     if options.full {
-        for (via, heading) in [(Via::Email, HEADINGS[1]), (Via::Messenger, HEADINGS[2])] {
-            parts.insert(heading.to_owned(), grid(via, options.jobs)?);
+        for (via, heading) in [Via::Code, Via::Email, Via::Messenger].into_iter().zip(&HEADINGS[1..]) {
+            parts.insert((*heading).to_owned(), grid(via, options.jobs, &mut unlike)?);
         }
     }
     let mut text = HEAD.to_owned();
@@ -60,7 +60,7 @@ pub(crate) fn run(options: &Options) -> Done {
 
 /// One cell by each route.
 fn one(novice: &str, expert: &str) -> Done {
-    for via in [Via::Email, Via::Messenger] {
+    for via in [Via::Email, Via::Messenger, Via::Code] {
         let cell = Cell { via, novice: novice.to_owned(), expert: expert.to_owned() };
         tell(&cell, &play(&cell));
     }
@@ -97,16 +97,32 @@ fn table_1(jobs: NonZeroUsize, unlike: &mut Vec<String>) -> Result<String, Troub
 }
 
 /// Plays every kind against every kind, and gives the grid as a section of the page.
-fn grid(via: Via, jobs: NonZeroUsize) -> Result<String, Trouble> {
+fn grid(via: Via, jobs: NonZeroUsize, unlike: &mut Vec<String>) -> Result<String, Trouble> {
     let cells = table::full(via);
     let start = Instant::now();
     let verdicts = certain(play_all(&cells, jobs, tell))?;
-    let connected = verdicts.iter().filter(|verdict| verdict.is_connected()).count();
+    let connections: Vec<_> = verdicts.iter().filter_map(Verdict::connection).collect();
+    if via == Via::Code {
+        let apart = cells.iter().zip(&verdicts).filter(|(_, verdict)| !verdict.is_connected());
+        unlike.extend(apart.map(|(cell, _)| format!("{cell:?}: by code everybody reaches everybody")));
+    }
+    let mut seconds: Vec<_> = connections.iter().map(|connection| connection.seconds).collect();
+    seconds.sort_by(f64::total_cmp);
+    let relayed = connections.iter().filter(|connection| connection.way == Way::Relayed).count();
     let mut text = format!(
-        "{} {connected} of {} cells connect; they took {} s, {jobs} at a time. Rows: what the novice is behind; columns: the expert.\n\n| |",
+        "{} {} of {} cells connect; they took {} s, {jobs} at a time. Seconds to the first frame: {:.1} in the middle, {:.1} at most.{} \
+         Rows: what the novice is behind; columns: the expert.\n\n| |",
         circumstances("dev profile")?,
+        connections.len(),
         cells.len(),
-        start.elapsed().as_secs()
+        start.elapsed().as_secs(),
+        seconds.get(seconds.len() / 2).copied().unwrap_or_default(),
+        seconds.last().copied().unwrap_or_default(),
+        match via {
+            Via::Code => format!(" {} directly, {relayed} through the relay (r).", connections.len() - relayed),
+            Via::Messenger => " n: the novice dials.".to_owned(),
+            Via::Email => String::new(),
+        }
     );
     for kind in KINDS {
         let _infallible = write!(text, " {kind} |");
@@ -140,11 +156,13 @@ fn tell(cell: &Cell, verdict: &Result<Verdict, Failure>) {
 fn in_words(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Connected(connection) => {
-            let by = match connection.by {
-                Dialler::Expert => "",
-                Dialler::Novice => ", the novice dials",
+            let way = match connection.way {
+                Way::ExpertDialled => "",
+                Way::NoviceDialled => ", the novice dials",
+                Way::Direct => ", direct",
+                Way::Relayed => ", relayed",
             };
-            format!("Yes, {:.1} s{by}", connection.seconds)
+            format!("Yes, {:.1} s{way}", connection.seconds)
         }
         Verdict::Apart { .. } => "No".to_owned(),
     }
@@ -153,8 +171,12 @@ fn in_words(verdict: &Verdict) -> String {
 fn in_short(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Connected(connection) => {
-            let by = if connection.by == Dialler::Novice { " n" } else { "" };
-            format!("{:.1}{by}", connection.seconds)
+            let way = match connection.way {
+                Way::ExpertDialled | Way::Direct => "",
+                Way::NoviceDialled => " n",
+                Way::Relayed => " r",
+            };
+            format!("{:.1}{way}", connection.seconds)
         }
         Verdict::Apart { .. } => "–".to_owned(),
     }
@@ -164,6 +186,7 @@ fn route(via: Via) -> &'static str {
     match via {
         Via::Email => "e-mail",
         Via::Messenger => "Windows Messenger",
+        Via::Code => "code",
     }
 }
 
@@ -187,15 +210,20 @@ fn sections(page: &str) -> BTreeMap<String, String> {
 const FILE: &str = "docs/generated/nat.md";
 
 /// The sections, in their order. A run replaces those that it measured.
-const HEADINGS: [&str; 3] =
-    ["Table 1, by classic means", "Every kind of site, by e-mail", "Every kind of site, by Windows Messenger"];
+const HEADINGS: [&str; 4] = [
+    "Table 1, by classic means",
+    "Every kind of site, by code",
+    "Every kind of site, by e-mail",
+    "Every kind of site, in a conversation",
+];
 
 const HEAD: &str = "# Who reaches whom through which routers\n\n\
 Written by `cargo xtask nat`, and with `--full` the sections about every kind of site. The shipped programs run in network namespaces, with \
 real miniupnpd as the routers with UPnP (`integration/lab`). A cell counts as connected when the expert has read the word of this run in the \
 picture of the novice's demo desktop, after a yes on the novice's terminal. The seconds are those from the start of the expert's program to the \
 first frame, with a novice who says yes at once. By e-mail the expert dials what stands in the file; in a conversation (Windows Messenger in \
-2001) the novice may dial too, at the address that the expert's side has told.\n";
+2001) the novice may dial too, at the address that the expert's side has told. By code both go to one relay, and from there directly where \
+they can: what is called direct was so 3 s after the first frame at the latest.\n";
 
 /// Most of a cell is waiting: for searches that nobody answers, for packets that are dropped.
 const AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).unwrap();
