@@ -70,7 +70,8 @@ const OUTSIDE: &[&str] = &[
     "ra-expert",
 ];
 
-const PURE_PACKAGES: [&str; 6] = ["ra-policy", "ra-ticket", "ra-session", "ra-channels", "ra-graphics", "ra-nat"];
+const PURE_PACKAGES: [&str; 7] =
+    ["ra-policy", "ra-ticket", "ra-session", "ra-channels", "ra-graphics", "ra-nat", "ra-rendezvous"];
 
 /// The clock, the file system, the environment, threads and sockets of the standard library.
 const CALLS: &[&str] = &[
@@ -95,6 +96,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("ra-channels", OUTSIDE, PURE),
     ("ra-graphics", OUTSIDE, PURE),
     ("ra-nat", OUTSIDE, PURE),
+    ("ra-rendezvous", &["ra-*"], "a code is met without knowing what for"),
+    ("ra-rendezvous", &["tokio", "mio", "socket2", "iroh*", "rustls"], PURE),
+    ("ra-p2p", &["ironrdp*", "ra-ticket", "ra-session", "ra-novice", "ra-expert"], "it carries bytes and does not know which"),
+    ("ra-novice", &["iroh*", "ra-p2p"], "an engine takes streams, whatever carries them"),
+    ("ra-expert", &["iroh*", "ra-p2p"], "an engine takes streams, whatever carries them"),
     ("ra-policy", &["ra-*"], "policy is read alone"),
     ("ra-ticket", &["ra-*"], "tickets are useful alone, to other tools too"),
     ("ra-session", &["ironrdp*", "ra-channels", "ra-graphics"], "the session decides and does not know the wire"),
