@@ -51,6 +51,8 @@ pub struct Mappings {
     calls: Calls,
     /// What is being asked about which row, at each gateway.
     under_way: HashMap<GatewayId, (MappingRow, Doing)>,
+    /// Something is due at a gateway that is being asked something else.
+    is_held_up: bool,
     /// When a gateway that did not do something is asked again.
     again: HashMap<MappingKey, UnixTime>,
     /// Whose port a gateway said is somebody else's; that is told once.
@@ -107,6 +109,7 @@ impl Mappings {
             store: Store::open(&paths.store())?,
             calls: Calls::new(mapper),
             under_way: HashMap::new(),
+            is_held_up: false,
             again: HashMap::new(),
             lost: HashSet::new(),
             watched: Watched::default(),
@@ -147,7 +150,7 @@ impl Mappings {
         let deadline = Instant::now() + within;
         loop {
             self.pass(now, Looks::Left)?;
-            if self.under_way.is_empty() {
+            if self.under_way.is_empty() && !self.is_held_up {
                 return Ok(());
             }
             match self.calls.hear(deadline) {
@@ -168,6 +171,7 @@ impl Mappings {
         self.again.retain(|key, at| now < *at && rows.iter().any(|row| row.key == *key));
         self.lost.retain(|key| rows.iter().any(|row| row.key == *key));
         self.watched.retain(&rows);
+        self.is_held_up = false;
         for row in &rows {
             let mut due = row.mapping.due(row.used_until, now);
             if due == Due::Remove && is_needed_by_another(row, &rows, now) {
@@ -185,15 +189,19 @@ impl Mappings {
                 (Due::Forget, _) => self.store.forget_mapping(row.key)?,
                 (Due::Renew(_) | Due::Remove, Some(at)) => next = next.min(*at),
                 // Its answer comes first, and with it the next look.
-                (Due::Renew(_) | Due::Remove, None) if self.calls.is_under_way(&row.mapping.gateway) => {}
+                (Due::Renew(_) | Due::Remove, None) if self.calls.is_under_way(&row.mapping.gateway) => {
+                    self.is_held_up = true;
+                }
                 (Due::Renew(ask), None) => self.renew(row.clone(), ask, now)?,
                 (Due::Remove, None) => self.remove(row.clone(), now)?,
             }
         }
         if looks == Looks::Taken {
-            for gateway in self.watched.take_unseen(&rows, now) {
-                // One that is being asked says enough about itself, or is looked at next time.
-                self.calls.ask(&gateway, Call::Look);
+            for gateway in self.watched.unseen(&rows, now) {
+                // One that is being asked something is looked at when it has answered.
+                if self.calls.ask(&gateway, Call::Look) {
+                    self.watched.looks_at(gateway, now);
+                }
             }
         }
         Ok(next)

@@ -276,8 +276,11 @@ impl Asking<'_> {
             self.mappings.calls.ask(gateway, Call::Add(attempt.ask()));
             talk.about = Some(About { key, mapping, attempt: Some(attempt) });
             self.talks.insert(gateway.clone(), talk);
+            return Ok(());
         }
-        Ok(())
+        // The gateway wants one port and no other, and what an earlier invitation asked for there is not settled.
+        self.mappings.store.forget_mapping(key)?;
+        self.give_up(gateway, Unmapped::NoRoom)
     }
 
     fn made(

@@ -456,6 +456,26 @@ fn r073_a_taken_port_is_followed_by_another_and_the_fifth_other_one_still_counts
 }
 
 #[test]
+fn r007_a_gateway_that_wants_a_port_which_an_earlier_row_holds_does_not_take_the_others_with_it() {
+    let mut place = Place::with_gateway();
+    place.network.install("second", "10.0.0.5", "11.0.0.2");
+    place.network.set_fault("router", Fault::Unreachable);
+    // Nobody knows what became of it.
+    let wanted = Wanted { external_port: Some(3389), ..wanted(HOUR) };
+    assert_eq!(place.mappings().reach(&wanted, place.now, SOON).external.len(), 1);
+    place.network.set_fault("router", Fault::AnswerLost);
+    assert_eq!(place.mappings().reach(&wanted, place.now, SOON).external.len(), 1);
+    place.network.set_fault("router", Fault::SamePortOnly);
+    let reached = place.reach(HOUR);
+    assert_eq!(reached.external.len(), 1, "of the second one");
+    assert_eq!(reached.without, [(GatewayId::new("router").unwrap(), Unmapped::NoRoom)]);
+    place.pass(HELD_FOR);
+    place.settle();
+    assert!(place.rows().is_empty());
+    assert_eq!(place.reach(HOUR).external.len(), 2, "it is settled now");
+}
+
+#[test]
 fn r073_a_port_that_is_asked_for_is_tried_first() {
     let place = Place::with_gateway();
     let wanted = Wanted { external_port: Some(3389), ..wanted(HOUR) };

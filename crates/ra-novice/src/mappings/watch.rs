@@ -42,8 +42,8 @@ impl Watched {
         self.up.retain(|gateway, _| known(gateway));
     }
 
-    /// The gateways of mappings in use that nobody has looked at lately. They count as looked at from now on.
-    pub(super) fn take_unseen(&mut self, rows: &[MappingRow], now: UnixTime) -> Vec<GatewayId> {
+    /// The gateways of mappings in use that nobody has looked at lately.
+    pub(super) fn unseen(&self, rows: &[MappingRow], now: UnixTime) -> Vec<GatewayId> {
         let mut gateways: Vec<GatewayId> = Vec::new();
         for row in rows.iter().filter(|row| is_used(row, now)) {
             let gateway = &row.mapping.gateway;
@@ -53,8 +53,12 @@ impl Watched {
                 gateways.push(gateway.clone());
             }
         }
-        self.looked_at.extend(gateways.iter().map(|gateway| (gateway.clone(), now)));
         gateways
+    }
+
+    /// Notes that a gateway is asked now how it is.
+    pub(super) fn looks_at(&mut self, gateway: GatewayId, now: UnixTime) {
+        self.looked_at.insert(gateway, now);
     }
 
     /// When a gateway was asked last how it is.

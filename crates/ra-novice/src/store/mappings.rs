@@ -97,20 +97,19 @@ impl Store {
     /// another one has.
     pub(crate) fn save_mapping(&mut self, key: MappingKey, mapping: &Mapping) -> Result<bool, StoreError> {
         let transaction = self.begin()?;
+        let (gateway, port) = (mapping.gateway.as_str(), mapping.external_port);
         if mapping.gateway.protocol().is_some_and(ra_nat::MappedBy::keeps_one_for_each_inside) {
             // Where the gateway chooses the port, it may choose the one of an earlier row for the same inside: then it never lost that
             // mapping, and this row takes it over.
-            let port = params![key.0, mapping.gateway.as_str(), mapping.external_port, mapping.internal.to_string()];
             transaction.execute(
                 "DELETE FROM mapping WHERE gateway = ?2 AND external_port = ?3 AND internal = ?4 AND id <> ?1
                      AND stage <> 'made'",
-                port,
+                params![key.0, gateway, port, mapping.internal.to_string()],
             )?;
-            let other = "SELECT count(*) FROM mapping WHERE gateway = ?2 AND external_port = ?3 AND id <> ?1";
-            let with = params![key.0, mapping.gateway.as_str(), mapping.external_port];
-            if transaction.query_row(other, with, |row| row.get::<_, u32>(0))? > 0 {
-                return Ok(false);
-            }
+        }
+        let others = "SELECT count(*) FROM mapping WHERE gateway = ?2 AND external_port = ?3 AND id <> ?1";
+        if transaction.query_row(others, params![key.0, gateway, port], |row| row.get::<_, u32>(0))? > 0 {
+            return Ok(false);
         }
         // `held_until` is left alone: another process may have begun to hold it.
         let saved = transaction.execute(
