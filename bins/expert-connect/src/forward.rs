@@ -11,7 +11,7 @@ use ra_p2p::{Met, P2pError};
 use ra_ticket::{ConnectionString2, Endpoint, Header, Invitation, LinkSpeed, Password, Ticket};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::cli::Forward;
 use crate::code::{BROKEN, link, meet, read, runtime, tell_met};
@@ -91,13 +91,13 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 
 /// Leads each connection on, until the novice's computer is gone.
 async fn lead(listener: TcpListener, met: Met) {
-    let met = Arc::new(Mutex::new(met));
+    let met = Arc::new(met);
     let places = Arc::new(Semaphore::new(AT_ONCE));
     loop {
         // One that has to wait for a place waits unaccepted.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else { continue };
-        let pipe = met.lock().await.pipe().await;
+        let pipe = met.pipe().await;
         let Ok(pipe) = pipe else { return };
         tokio::spawn(async move {
             carry(stream, pipe).await;

@@ -197,8 +197,9 @@ pub(crate) struct Invite {
     /// Say a code instead of writing a file: it works behind every router, and needs a relay
     #[arg(long, conflicts_with_all = ["save", "kind", "no_password", "no_serve", "advertise"])]
     pub(crate) code: bool,
-    /// A relay that both sides can reach; without any, those that are listed in the settings
-    #[arg(long, value_name = "URL", requires = "code")]
+    /// A relay that both sides can reach, for a code or beside the addresses of a file; without any, those that are listed
+    /// in the settings
+    #[arg(long, value_name = "URL")]
     pub(crate) relay: Vec<RelayUrl>,
     #[command(flatten)]
     pub(crate) serve: Serve,

@@ -30,7 +30,7 @@ use crate::words;
 /// Takes a place at the relays, says the code, and waits.
 pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure> {
     let Permitted { paths, helper, allowed, length, .. } = invite::permitted(options)?;
-    let relays = if options.relay.is_empty() { relays::known(&paths)? } else { options.relay.clone() };
+    let relays = relays::named_or_known(&options.relay, &paths)?;
     if relays.is_empty() {
         return Err(no_relay());
     }
@@ -54,6 +54,7 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
         kind: TicketKind::V2,
         length,
         endpoints: vec![nowhere()?],
+        route: None,
         mappings: Vec::new(),
         view_only: options.view_only,
         helper,
@@ -215,7 +216,7 @@ const fn via(path: &Path) -> &'static str {
     }
 }
 
-fn peer(path: &Path) -> Peer {
+pub(crate) fn peer(path: &Path) -> Peer {
     match path {
         Path::Direct(address) => (*address).into(),
         Path::Relay(host) => RelayName::new(host).into(),
@@ -284,4 +285,4 @@ impl Entropy {
 }
 
 /// How long the goodbye to a helper may take.
-const GOODBYE: Duration = Duration::from_secs(2);
+pub(crate) const GOODBYE: Duration = Duration::from_secs(2);

@@ -69,12 +69,18 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
     let asked = options.advertise.is_empty().then(|| reach::ask_gateways(&paths, &listening, length));
     let reached = asked.unwrap_or_default();
     let endpoints = reachable_at(options, &listening, &reached)?;
+    let by_relay = match &waits {
+        Waits::Here(seated) => ByRelay::take(options, &paths, seated, teller)?,
+        // A route ends with the process that keeps it, and this one does not stay.
+        Waits::There(_) | Waits::Later => None,
+    };
     let wish = Wish {
         name: options.name.clone().or_else(settings::profile_name).unwrap_or_else(|| "Somebody".to_owned()),
         password,
         kind,
         length,
         endpoints,
+        route: by_relay.as_ref().map(ByRelay::text),
         mappings: reached.mappings.clone(),
         view_only: options.view_only,
         helper,
@@ -90,7 +96,11 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
 
     if let Waits::Here(seated) = waits {
         let promise = Promise { invited: &invited, reached: &reached, generated, dial: &options.dial };
-        return host(*seated, &identity, store, paths, &promise, teller);
+        let host = || host(*seated, &identity, store, paths, &promise, teller);
+        return match by_relay {
+            Some(by_relay) => by_relay.while_hosting(host),
+            None => host(),
+        };
     }
     announce(&invited, teller);
     reach::tell(&reached, teller);
@@ -110,7 +120,26 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
 }
 
 #[cfg(feature = "p2p")]
-use crate::code::run as by_code;
+use crate::{code::run as by_code, route::ByRelay};
+
+/// There is none in this build.
+#[cfg(not(feature = "p2p"))]
+enum ByRelay {}
+
+#[cfg(not(feature = "p2p"))]
+impl ByRelay {
+    fn take(_: &cli::Invite, _: &Paths, _: &Seated, _: &Teller) -> Result<Option<Self>, Failure> {
+        Ok(None)
+    }
+
+    fn text(&self) -> String {
+        match *self {}
+    }
+
+    fn while_hosting<T>(self, _: impl FnOnce() -> T) -> T {
+        match self {}
+    }
+}
 
 #[cfg(not(feature = "p2p"))]
 fn by_code(_: &cli::Invite, _: &Teller) -> Result<(), Failure> {

@@ -22,6 +22,8 @@ mod prompt;
 mod reach;
 #[cfg(feature = "p2p")]
 mod relays;
+#[cfg(feature = "p2p")]
+mod route;
 mod switches;
 mod tell;
 mod terminal;

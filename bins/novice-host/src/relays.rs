@@ -5,6 +5,11 @@ use ra_rendezvous::{RelayUrl, relay_list};
 
 use crate::failure::Failure;
 
+/// Those that were named, else those that are known.
+pub(crate) fn named_or_known(named: &[RelayUrl], paths: &Paths) -> Result<Vec<RelayUrl>, Failure> {
+    if named.is_empty() { known(paths) } else { Ok(named.to_vec()) }
+}
+
 /// The list of this user, else that of the computer; empty where nobody made one.
 pub(crate) fn known(paths: &Paths) -> Result<Vec<RelayUrl>, Failure> {
     for directory in [paths.config(), Paths::of_the_machine().config()] {

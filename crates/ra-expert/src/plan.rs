@@ -18,6 +18,8 @@ pub struct Plan {
     pub(crate) connection_string: Zeroizing<String>,
     pub(crate) novice: String,
     pub(crate) account: Option<Account>,
+    /// How the novice's computer is found where no address leads to it.
+    pub(crate) route: Option<String>,
 }
 
 /// The account of the novice's computer that the helper is to be known by.
@@ -92,6 +94,7 @@ impl Plan {
             proof: None,
             connection_string: Zeroizing::default(),
             account: None,
+            route: None,
         }
     }
 
@@ -118,6 +121,7 @@ impl Plan {
             connection_string: Zeroizing::new(string.to_string()),
             novice,
             account: None,
+            route: string.route().map(str::to_owned),
         })
     }
 
@@ -131,6 +135,7 @@ impl Plan {
             connection_string: Zeroizing::new(ticket.to_string()),
             novice,
             account: None,
+            route: None,
         })
     }
 
@@ -138,6 +143,13 @@ impl Plan {
     #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
+    }
+
+    /// How the novice's computer is found where no address leads to it, as the invitation says; what it means is not this
+    /// crate's business.
+    #[must_use]
+    pub fn route(&self) -> Option<&str> {
+        self.route.as_deref()
     }
 
     /// Whether it knows by which key the novice's computer is known, without asking anybody. Where it does not, that

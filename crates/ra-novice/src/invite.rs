@@ -30,6 +30,8 @@ pub struct Wish {
     pub length: Duration,
     /// Where the novice can be reached, best first.
     pub endpoints: Vec<Endpoint>,
+    /// How it is found where no address leads to it; not written into files of kind v1.
+    pub route: Option<String>,
     /// The mappings at gateways that some of these stand for (R61).
     pub mappings: Vec<MappingKey>,
     /// True when the novice will not be asked for control.
@@ -99,6 +101,10 @@ pub fn create(
     let connection = ConnectionString2::new(identity.key_hash(), session_id.clone(), wish.endpoints)?
         .with_key_hash2(identity.key_hash2())
         .with_certificate(identity.certificate().to_vec())?;
+    let connection = match &wish.route {
+        Some(route) => connection.with_route(route)?,
+        None => connection,
+    };
     let header = Header {
         user_name: wish.name.clone(),
         start: now.0,

@@ -1,5 +1,6 @@
 //! The expert's side: from a code to the novice's computer.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ra_rendezvous::{Code, MeetingError, Refusal, Secret, Slip, check_words, endpoint_seed};
@@ -22,7 +23,8 @@ pub struct Caller {
 /// The novice's computer, proved.
 pub struct Met {
     station: Station,
-    line: Line,
+    /// The newest one: it is replaced when it has died.
+    line: Mutex<Line>,
     id: [u8; 32],
     relays: Relays,
     slip: Option<Slip>,
@@ -89,7 +91,7 @@ impl Caller {
             Ok((slip, words)) => {
                 let Self { station, line, relays, .. } = self;
                 let id = line.peer();
-                Ok(Met { station, line, id, relays, slip: Some(slip), words })
+                Ok(Met { station, line: Mutex::new(line), id, relays, slip: Some(slip), words })
             }
             Err(error @ P2pError::Meeting(MeetingError::Refused(Refusal::Wrong { left: 1.. }))) => {
                 Err((Some(self), error))
@@ -117,12 +119,13 @@ impl Met {
     /// The way that is taken now.
     #[must_use]
     pub fn path(&self) -> Path {
-        self.line.path()
+        self.line().path()
     }
 
-    /// Waits until the way is another one than this; `None` when the connection is over.
+    /// Waits until the way is another one than this; `None` when the connection of the moment is over.
     pub async fn path_other_than(&self, known: &Path) -> Option<Path> {
-        self.line.path_other_than(known).await
+        let line = self.line();
+        line.path_other_than(known).await
     }
 
     /// Opens a connection for Remote Desktop, over the line that is there or, when it is dead, over a new one.
@@ -130,24 +133,41 @@ impl Met {
     /// # Errors
     ///
     /// [`P2pError::NobodyThere`] and [`P2pError::BrokeOff`].
-    pub async fn pipe(&mut self) -> Result<Pipe, P2pError> {
-        if let Ok(Ok(stream)) = timeout(OPEN, self.line.open()).await {
-            return Ok(self.line.pipe(stream));
+    pub async fn pipe(&self) -> Result<Pipe, P2pError> {
+        let line = self.line();
+        if let Ok(Ok(stream)) = timeout(OPEN, line.open()).await {
+            return Ok(line.pipe(stream));
         }
-        let call = self.station.call(&self.id, &self.relays, Purpose::Desktop);
-        self.line = timeout(CALL, call).await.unwrap_or(Err(P2pError::NobodyThere))?;
-        let stream = timeout(OPEN, self.line.open()).await.unwrap_or(Err(P2pError::BrokeOff))?;
-        Ok(self.line.pipe(stream))
+        self.pipe_anew().await
     }
 
-    /// Waits until the connection is over.
+    /// As [`Met::pipe`], over a new line: for whoever has found out that what went over the old one is lost.
+    ///
+    /// # Errors
+    ///
+    /// As [`Met::pipe`].
+    pub async fn pipe_anew(&self) -> Result<Pipe, P2pError> {
+        let call = self.station.call(&self.id, &self.relays, Purpose::Desktop);
+        let line = timeout(CALL, call).await.unwrap_or(Err(P2pError::NobodyThere))?;
+        let stream = timeout(OPEN, line.open()).await.unwrap_or(Err(P2pError::BrokeOff))?;
+        let pipe = line.pipe(stream);
+        std::mem::replace(&mut *self.line.lock().unwrap_or_else(PoisonError::into_inner), line).close();
+        Ok(pipe)
+    }
+
+    fn line(&self) -> Line {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until the connection of the moment is over.
     pub async fn closed(&self) {
-        self.line.closed().await;
+        let line = self.line();
+        line.closed().await;
     }
 
     /// Says goodbye, and waits a moment until it is heard.
     pub async fn close(&self) {
-        self.line.close();
+        self.line().close();
         self.station.close().await;
     }
 }

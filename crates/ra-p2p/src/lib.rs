@@ -10,6 +10,8 @@
 //!   knows it and hands over each connection of theirs as a [`Pipe`], for the engine to treat like any other.
 //! - The expert's side: [`Caller`] looks for a code, proves the secret, and has [`Pipe`]s from then on.
 //!
+//! - Beside a file, [`Standby`] is one more way to the ports' own door, and [`Reached`] takes it.
+//!
 //! What it never does: ask a server of somebody whom nobody named, open a port at a router, judge a ticket, or pass on one
 //! byte of Remote Desktop before both sides have proved the code.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test stops at the first surprise"))]
@@ -19,9 +21,11 @@ mod chance;
 mod meeting;
 mod pipe;
 mod run;
+mod standby;
 mod station;
 
 pub use caller::{Caller, Met};
 pub use meeting::{Meeting, MeetingNews, Stop, Terms};
 pub use pipe::{Duplex, Path, Pipe};
+pub use standby::{Reached, Standby};
 pub use station::{P2pError, Relays};

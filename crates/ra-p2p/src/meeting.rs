@@ -54,6 +54,10 @@ pub enum MeetingNews {
 pub struct Stop(watch::Sender<bool>);
 
 impl Stop {
+    pub(crate) const fn new(stop: watch::Sender<bool>) -> Self {
+        Self(stop)
+    }
+
     /// Closes the place at the relays and every connection.
     pub fn now(&self) {
         self.0.send_replace(true);

@@ -72,6 +72,12 @@ impl Relays {
         self.urls.is_empty()
     }
 
+    /// In the order of the list.
+    #[must_use]
+    pub fn urls(&self) -> &[RelayUrl] {
+        &self.urls
+    }
+
     fn iroh(&self) -> impl Iterator<Item = iroh::RelayUrl> {
         // Ours in iroh's words: the same kind of URL, so that none is refused.
         self.urls.iter().filter_map(|url| url.as_str().parse().ok())
@@ -158,6 +164,10 @@ impl Station {
             said.or_else(|| relay.last_error().map(ToString::to_string))
         });
         Err(P2pError::RelaysSilent(why.unwrap_or_else(|| "none answered".to_owned())))
+    }
+
+    pub(crate) fn id(&self) -> [u8; 32] {
+        *self.endpoint.id().as_bytes()
     }
 
     /// An address of ours that a router gave us, for others to try.

@@ -26,6 +26,7 @@ pub struct ConnectionString2 {
     certificate: Option<Vec<u8>>,
     session_id: SessionId,
     transports: Vec<Transport>,
+    route: Option<String>,
 }
 
 /// A group of listeners (`T`): what its two numbers mean is only known for solicited help, where they are 1 and 0.
@@ -94,6 +95,9 @@ pub enum ConnectionStringProblem {
     /// More than a writer may list.
     #[error("the connection string has more than {MAX_LISTENERS} listeners")]
     TooManyListeners,
+    /// A route that cannot be written.
+    #[error("the route is not 1 to {MAX_ROUTE_CHARS} characters of printable ASCII")]
+    Route,
 }
 
 impl ConnectionString2 {
@@ -118,7 +122,7 @@ impl ConnectionString2 {
         }
         listeners.iter().try_for_each(Endpoint::check).map_err(ConnectionStringProblem::Listener)?;
         let transport = Transport { id: "1".to_owned(), session: "0".to_owned(), listeners };
-        Ok(Self { key_hash, key_hash2: None, certificate: None, session_id, transports: vec![transport] })
+        Ok(Self { key_hash, key_hash2: None, certificate: None, session_id, transports: vec![transport], route: None })
     }
 
     /// Adds `KH2`.
@@ -139,6 +143,26 @@ impl ConnectionString2 {
         }
         self.certificate = Some(der);
         Ok(self)
+    }
+
+    /// Adds `ROUTE`, an attribute of our own that other programs pass over: how the novice's computer is found where no
+    /// address leads to it. What stands in it is not this crate's business.
+    ///
+    /// # Errors
+    ///
+    /// When it is empty, longer than [`MAX_ROUTE_CHARS`], or has other characters than printable ASCII.
+    pub fn with_route(mut self, route: &str) -> Result<Self, ConnectionStringProblem> {
+        if !is_route(route) {
+            return Err(ConnectionStringProblem::Route);
+        }
+        self.route = Some(route.to_owned());
+        Ok(self)
+    }
+
+    /// `ROUTE`, where there is one that can be read.
+    #[must_use]
+    pub fn route(&self) -> Option<&str> {
+        self.route.as_deref()
     }
 
     /// `KH`: SHA-1 of the novice's public key blob.
@@ -235,7 +259,11 @@ impl ConnectionString2 {
             }
             out.write_char('"')?;
         }
-        write!(out, " ID=\"{}\"/><C>", markup::Escaped(self.session_id.expose()))?;
+        write!(out, " ID=\"{}\"", markup::Escaped(self.session_id.expose()))?;
+        if let Some(route) = &self.route {
+            write!(out, " ROUTE=\"{}\"", markup::Escaped(route))?;
+        }
+        out.write_str("/><C>")?;
         for transport in &self.transports {
             let (id, session) = (markup::Escaped(&transport.id), markup::Escaped(&transport.session));
             write!(out, "<T ID=\"{id}\" SID=\"{session}\">")?;
@@ -296,6 +324,9 @@ impl ConnectionString2 {
             ),
         };
 
+        // What cannot be read is of a later version: the addresses are there for those who do not know it.
+        let route = value(auth, "ROUTE")?.map(|(text, _)| text.to_string()).filter(|text| is_route(text));
+
         let mut transports = Vec::new();
         let mut left = MAX_ADDRESSES;
         for (index, element) in elements.iter().enumerate() {
@@ -317,8 +348,12 @@ impl ConnectionString2 {
             let span = elements.get(container).map_or(0..0, |e| e.span.clone());
             return Err(fault(ConnectionStringProblem::NoListener, &span));
         }
-        Ok(Self { key_hash, key_hash2, certificate, session_id, transports })
+        Ok(Self { key_hash, key_hash2, certificate, session_id, transports, route })
     }
+}
+
+fn is_route(text: &str) -> bool {
+    (1..=MAX_ROUTE_CHARS).contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
 type Value = (Zeroizing<String>, Range<usize>);
@@ -453,6 +488,8 @@ pub const MAX_LISTENERS: usize = 16;
 /// The largest certificate: hexadecimal of UTF-16 of base64 makes six times of it, which with the rest has to stay
 /// below the largest invitation. Genuine ones have about 800 bytes.
 pub const MAX_CERTIFICATE_BYTES: usize = 6 * 1024;
+/// Of a [`route`](ConnectionString2::route): a key and twenty relays, with room.
+pub const MAX_ROUTE_CHARS: usize = 5000;
 const CERTIFICATE_BYTES: core::ops::RangeInclusive<usize> = 1..=MAX_CERTIFICATE_BYTES;
 /// Characters of base64 in a line, as in genuine tickets.
 const CERTIFICATE_LINE: usize = 76;
@@ -461,6 +498,26 @@ const BLOCK_BYTES: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_route_travels_inside_and_whoever_does_not_know_it_passes_it_over() {
+        let listener = vec!["192.168.1.5:3389".parse().unwrap()];
+        let session = SessionId::from_entropy(&[1; 48]);
+        let bare = ConnectionString2::new(KeyHash::from([7; 20]), session, listener).unwrap();
+        assert_eq!(bare.to_string().parse::<ConnectionString2>().unwrap().route(), None);
+        let routed = bare.clone().with_route("iroh1 00ff https://relay.example.org/?a=\"&b").unwrap();
+        let read: ConnectionString2 = routed.to_string().parse().unwrap();
+        assert_eq!(read, routed);
+        assert_eq!(read.route(), Some("iroh1 00ff https://relay.example.org/?a=\"&b"));
+        // FreeRDP takes the first ID that it finds.
+        let text = routed.to_string();
+        assert!(text.find(" ID=\"").unwrap() < text.find(" ROUTE=\"").unwrap(), "{text}");
+        for wrong in ["", "a\n", "é", &"x".repeat(MAX_ROUTE_CHARS + 1)] {
+            assert!(bare.clone().with_route(wrong).is_err());
+        }
+        let damaged = text.replace("iroh1", "\u{7f}");
+        assert_eq!(damaged.parse::<ConnectionString2>().unwrap().route(), None, "read without it");
+    }
 
     #[test]
     fn what_stands_behind_the_text_of_a_ticket_is_cut_off() {

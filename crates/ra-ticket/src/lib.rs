@@ -61,7 +61,7 @@ pub use account::{AccountError, AccountLogin, AccountName, AccountPassword, MAX_
 pub use assistant_password::AssistantPassword;
 pub use connection_string::{
     ConnectionString2, ConnectionStringError, ConnectionStringProblem, LhTicket, MAX_CERTIFICATE_BYTES, MAX_LISTENERS,
-    Transport, Unreadable,
+    MAX_ROUTE_CHARS, Transport, Unreadable,
 };
 pub use endpoint::{Endpoint, EndpointError, Host, MAX_ADDRESSES};
 pub use error::{InvitationError, Problem};

@@ -46,6 +46,7 @@ impl Place {
             kind,
             length: Duration::from_secs(90),
             endpoints: ["192.0.2.17:3389", "[2001:db8::5]:3389"].iter().map(|text| text.parse().unwrap()).collect(),
+            route: None,
             mappings: Vec::new(),
             view_only: false,
             helper: None,
