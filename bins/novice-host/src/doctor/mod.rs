@@ -60,8 +60,26 @@ struct Findings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct OnNetwork {
     network: Network,
-    /// The gateway that answered there, what it says about itself, and what it gave or why it gave nothing.
-    gateway: Option<(GatewayId, Seen, Result<SocketAddr, Unmapped>)>,
+    gateway: Option<Answered>,
+}
+
+/// The gateway that answered on a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Answered {
+    id: GatewayId,
+    /// What it says about itself.
+    seen: Seen,
+    /// What it gave, or why it gave nothing.
+    gave: Result<SocketAddr, Unmapped>,
+    /// It has confirmed that what it gave is gone again.
+    took_back: bool,
+}
+
+/// What came of asking every gateway for a mapping.
+struct Tried {
+    reached: Reached,
+    /// What was not confirmed as given back.
+    left: Vec<SocketAddr>,
 }
 
 /// How far a way leads.
@@ -102,7 +120,8 @@ impl Findings {
         let gateway_of = |network: &Network| {
             let gateway = found.iter().find(|gateway| gateway.local == network.local)?;
             let seen = seen.iter().find(|(id, _)| *id == gateway.id).map(|(_, seen)| *seen).unwrap_or_default();
-            Some((gateway.id.clone(), seen, outcome(tried.as_ref(), &gateway.id)))
+            let (gave, took_back) = outcome(tried.as_ref(), &gateway.id);
+            Some(Answered { id: gateway.id.clone(), seen, gave, took_back })
         };
         let interface = networks.first().map_or("", |network| &network.interface).to_owned();
         let listens = |local: IpAddr| listening.iter().any(|at| takes(at.ip(), local));
@@ -114,7 +133,7 @@ impl Findings {
     /// How this computer is seen from elsewhere, its own firewall aside.
     fn side(&self) -> Side {
         let public = |on: &OnNetwork| on.network.local.is_ipv4() && is_public(on.network.local);
-        let mapped = |on: &OnNetwork| matches!(on.gateway, Some((_, _, Ok(external))) if external.is_ipv4());
+        let mapped = |on: &OnNetwork| on.gave().is_some_and(|external| external.is_ipv4());
         if self.networks.iter().any(public) {
             Side::Public
         } else if self.networks.iter().any(mapped) {
@@ -133,7 +152,7 @@ impl Findings {
         if self.networks.is_empty() || self.is_shut() {
             return Leads::Nowhere;
         }
-        let opened = |on: &OnNetwork| matches!(on.gateway, Some((_, _, Ok(external))) if external.is_ipv6());
+        let opened = |on: &OnNetwork| on.gave().is_some_and(|external| external.is_ipv6());
         if meets(Route::File, self.side(), Side::Closed).is_some() {
             Leads::Everywhere
         } else if self.networks.iter().any(opened) {
@@ -264,6 +283,10 @@ impl Findings {
 }
 
 impl OnNetwork {
+    fn gave(&self) -> Option<SocketAddr> {
+        self.gateway.as_ref()?.gave.ok()
+    }
+
     fn to_json(&self) -> Value {
         let mut object = json!({
             "address": self.network.local.to_string(),
@@ -271,12 +294,15 @@ impl OnNetwork {
             "interface": self.network.interface,
             "router": self.network.router.map(|router| router.to_string()),
         });
-        if let Some((id, seen, outcome)) = &self.gateway {
+        if let Some(Answered { id, seen, gave, took_back }) = &self.gateway {
             object["via"] = reach::via(id).into();
             object["outside"] = seen.external.map(|external| external.to_string()).into();
             object["outside_class"] = seen.external.map(|external| AddressClass::of(external).name()).into();
-            match outcome {
-                Ok(external) => object["mapped"] = external.to_string().into(),
+            match gave {
+                Ok(external) => {
+                    object["mapped"] = external.to_string().into();
+                    object["given_back"] = (*took_back).into();
+                }
                 Err(why) => object["not_mapped"] = reach::reason(*why).into(),
             }
         }
@@ -290,11 +316,16 @@ impl OnNetwork {
             None => format!("{local} ({interface}, no router)"),
         };
         let found = match (&self.gateway, AddressClass::of(*local)) {
-            (Some((id, _, Ok(external))), _) => {
-                let language = language(reach::via(id));
-                format!("the router speaks {language} and let us in at {external}; that was given back")
+            (Some(Answered { id, gave: Ok(external), took_back, .. }), _) => {
+                let back = match took_back {
+                    true => "that was given back",
+                    false => {
+                        "it does not say that it has taken that back, and forgets it in a minute or is asked again"
+                    }
+                };
+                format!("the router speaks {} and let us in at {external}; {back}", language(reach::via(id)))
             }
-            (Some((id, seen, Err(why))), _) => {
+            (Some(Answered { id, seen, gave: Err(why), .. }), _) => {
                 let outside =
                     seen.external.map(|external| format!(" (outside it says {external})")).unwrap_or_default();
                 format!("the router speaks {} and {}{outside}", language(reach::via(id)), reach::in_words(*why))
@@ -335,21 +366,26 @@ impl Step {
 
 /// Asks every gateway for a mapping, as an invitation would, and gives it back. It is written down before, so that the next start of
 /// this program removes it where this one is killed.
-fn try_a_mapping(paths: &Paths, mapper: Arc<dyn Mapper>, listening: &[SocketAddr]) -> Option<Reached> {
+fn try_a_mapping(paths: &Paths, mapper: Arc<dyn Mapper>, listening: &[SocketAddr]) -> Option<Tried> {
     let wanted = Wanted { listeners: listening.to_vec(), life: FOR_A_MINUTE, external_port: None };
     let tried = Mappings::open(paths, mapper).and_then(|mut mappings| {
         let reached = mappings.reach(&wanted, crate::now(), CREATION);
-        mappings.give_back(&reached, crate::now(), FAREWELL).map(|()| reached)
+        mappings.give_back(&reached, crate::now(), FAREWELL)?;
+        let left = mappings.still_there(&reached, crate::now())?;
+        Ok(Tried { reached, left })
     });
     tried.inspect_err(|error| tracing::warn!(%error, "gateways were not tried")).ok()
 }
 
-/// What came of it at one gateway.
-fn outcome(tried: Option<&Reached>, gateway: &GatewayId) -> Result<SocketAddr, Unmapped> {
-    let Some(reached) = tried else { return Err(Unmapped::NoAnswer) };
+/// What came of it at one gateway, and whether that is gone again.
+fn outcome(tried: Option<&Tried>, gateway: &GatewayId) -> (Result<SocketAddr, Unmapped>, bool) {
+    let Some(Tried { reached, left }) = tried else { return (Err(Unmapped::NoAnswer), true) };
     let made = reached.external.iter().zip(&reached.gateways).find(|(_, by)| *by == gateway);
     let refused = || reached.without.iter().find(|(by, _)| by == gateway).map_or(Unmapped::NoAnswer, |(_, why)| *why);
-    made.map(|(external, _)| *external).ok_or_else(refused)
+    match made {
+        Some((external, _)) => (Ok(*external), !left.contains(external)),
+        None => (Err(refused()), true),
+    }
 }
 
 /// Gateways that were found already, so that nobody waits for a second search.

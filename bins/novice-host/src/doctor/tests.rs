@@ -13,7 +13,8 @@ fn on(local: &str, router: Option<&str>, gateway: Option<Result<&str, Unmapped>>
     let id = GatewayId::new("upnp 192.168.1.1 from 192.168.1.5").unwrap();
     let seen = Seen { external: Some("11.0.0.1".parse().unwrap()), up_for: None };
     let outcome = |given: Result<&str, _>| given.map(|external| external.parse().unwrap());
-    OnNetwork { network, gateway: gateway.map(|given| (id, seen, outcome(given))) }
+    let answered = |given| Answered { id, seen, gave: outcome(given), took_back: true };
+    OnNetwork { network, gateway: gateway.map(answered) }
 }
 
 fn findings(networks: Vec<OnNetwork>, judged: Judged) -> Findings {
@@ -134,10 +135,20 @@ fn s114_what_was_tried_at_a_gateway_is_given_back() {
     world.install(router, "192.168.1.5", "11.0.0.1");
     let found = world.gateways().unwrap();
     let mapper = Arc::new(Known { mapper: Arc::new(world.clone()), found });
-    let reached = try_a_mapping(&paths, mapper, &["[::]:3389".parse().unwrap()]);
+    let listening: [SocketAddr; 1] = ["[::]:3389".parse().unwrap()];
+    let tried = try_a_mapping(&paths, mapper.clone(), &listening);
     let id = GatewayId::new(router).unwrap();
-    assert_eq!(outcome(reached.as_ref(), &id).map(|external| external.ip()), Ok("11.0.0.1".parse().unwrap()));
+    let (gave, took_back) = outcome(tried.as_ref(), &id);
+    assert_eq!((gave.map(|external| external.ip()), took_back), (Ok("11.0.0.1".parse().unwrap()), true));
     assert_eq!(world.asked(router).len(), 1, "it was really asked");
     assert!(world.table(router).is_empty(), "and nothing stays");
-    assert_eq!(outcome(None, &id), Err(Unmapped::NoAnswer));
+    assert_eq!(outcome(None, &id), (Err(Unmapped::NoAnswer), true));
+    // Where it was not confirmed, nobody claims that it is gone.
+    let stuck = Tried { reached: tried.unwrap().reached, left: vec![gave.unwrap()] };
+    assert_eq!(outcome(Some(&stuck), &id), (gave, false));
+    let answered = Answered { id, seen: Seen::default(), gave, took_back: false };
+    let mut network = upnp();
+    network.gateway = Some(answered);
+    assert!(network.in_words().contains("does not say that it has taken that back"), "{}", network.in_words());
+    assert_eq!(network.to_json()["given_back"], false);
 }

@@ -142,6 +142,17 @@ impl Mappings {
         self.settle(now, within)
     }
 
+    /// Which of the outside addresses may still lead here, since their gateways have not confirmed that they do not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn still_there(&mut self, reached: &Reached, now: UnixTime) -> Result<Vec<std::net::SocketAddr>, StoreError> {
+        let rows = self.store.mappings(now)?;
+        let noted = |key: &MappingKey| rows.iter().any(|row| row.key == *key);
+        let left = reached.mappings.iter().zip(&reached.external).filter(|(key, _)| noted(key));
+        Ok(left.map(|(_, external)| *external).collect())
+    }
+
     /// Does what is due at `now`, and waits `within` at most for the gateways.
     ///
     /// # Errors

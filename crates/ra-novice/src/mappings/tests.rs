@@ -606,6 +606,11 @@ fn r062_an_invitation_that_was_not_made_gives_back_what_was_asked_for_it() {
     assert_eq!(place.network.table("router").len(), 1);
     mappings.give_back(&reached, place.now, SOON).unwrap();
     assert!(place.network.table("router").is_empty() && place.rows().is_empty());
+    assert_eq!(mappings.still_there(&reached, place.now).unwrap(), []);
+    let reached = mappings.reach(&wanted(HOUR), place.now, SOON);
+    place.network.set_fault("router", Fault::Refuses);
+    mappings.give_back(&reached, place.now, SOON).unwrap();
+    assert_eq!(mappings.still_there(&reached, place.now).unwrap(), reached.external, "it did not say that it is gone");
 }
 
 #[test]
