@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         Some(Command::Account(what)) => account::run(what, &teller),
         Some(Command::Audit(what)) => audit::run(what, &teller),
         Some(Command::Agent(options)) => agent::run(options, &teller),
-        Some(Command::Doctor(options)) => doctor::run(options, doctor::Relays::default(), &teller),
+        Some(Command::Doctor(options)) => doctor::run(options, &teller),
         Some(Command::Settings(what)) => switches::run(what, &teller),
         Some(Command::Policy(what)) => policy::run(what, &teller),
     };

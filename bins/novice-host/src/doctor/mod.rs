@@ -33,18 +33,29 @@ pub(crate) struct Relays {
 }
 
 /// Looks, and says what it found.
-pub(crate) fn run(options: &cli::Doctor, relays: Relays, teller: &Teller) -> Result<(), Failure> {
+pub(crate) fn run(options: &cli::Doctor, teller: &Teller) -> Result<(), Failure> {
     let paths = Paths::from_environment()?;
     let listening = options.addresses();
     if listening.iter().any(|address| address.port() == 0) {
         return Err(Failure::usage("doctor needs to know the port: give one with --listen"));
     }
-    let findings = Findings::look(&paths, &listening, relays);
+    let findings = Findings::look(&paths, &listening, Relays { configured: relays(&paths)? });
     teller.event("doctor", findings.to_json());
     for line in findings.in_words() {
         teller.say(&line);
     }
     Ok(())
+}
+
+#[cfg(feature = "p2p")]
+fn relays(paths: &Paths) -> Result<usize, Failure> {
+    crate::relays::known(paths).map(|relays| relays.len())
+}
+
+/// Without codes a relay is of no use.
+#[cfg(not(feature = "p2p"))]
+fn relays(_: &Paths) -> Result<usize, Failure> {
+    Ok(0)
 }
 
 /// What was found.
