@@ -74,6 +74,10 @@ impl Report {
                 RevokedBy::Released => "you gave control back".to_owned(),
                 RevokedBy::Policy => "a setting took control back: you see, but do not control".to_owned(),
             },
+            ViewerEvent::Reconnecting => {
+                format!("the connection to {novice}'s computer is lost; looking for it again, for a minute at most")
+            }
+            ViewerEvent::Returned { .. } => "connected again: you see the desktop, but do not control".to_owned(),
             // The end is told by the program itself, on the way out.
             _ => return None,
         };
@@ -99,6 +103,8 @@ fn object_of(event: &ViewerEvent) -> (&'static str, Value) {
         ViewerEvent::Connected { endpoint } => ("connected", json!({ "endpoint": endpoint.to_string() })),
         ViewerEvent::Authenticated => ("authenticated", json!({})),
         ViewerEvent::Viewing { width, height } => ("viewing", json!({ "width": width, "height": height })),
+        ViewerEvent::Reconnecting => ("reconnecting", json!({})),
+        ViewerEvent::Returned { width, height } => ("returned", json!({ "width": width, "height": height })),
         ViewerEvent::FirstFrame { after } => {
             ("first_frame", json!({ "ms": u64::try_from(after.as_millis()).unwrap_or(u64::MAX) }))
         }

@@ -54,8 +54,10 @@ impl Place for TerminalPlace {
     fn show(&mut self, status: &Status) {
         self.typing = match (status, self.typing) {
             (Status::Controlling { .. }, _) => Typing::Now,
-            (Status::Waiting | Status::Viewing { .. }, Typing::Now) => Typing::Until(Instant::now()),
-            (Status::Waiting | Status::Viewing { .. }, until @ Typing::Until(_)) => until,
+            (Status::Waiting | Status::Viewing { .. } | Status::Lost { .. }, Typing::Now) => {
+                Typing::Until(Instant::now())
+            }
+            (Status::Waiting | Status::Viewing { .. } | Status::Lost { .. }, until @ Typing::Until(_)) => until,
         };
         self.screen.set_status(status_lines(status, &self.waiting));
     }
@@ -98,6 +100,7 @@ pub(crate) fn status_lines(status: &Status, waiting: &str) -> Vec<String> {
         Status::Waiting => vec![format!("{waiting} q: stop"), "Waiting. q: stop".to_owned(), "q: stop".to_owned()],
         Status::Viewing { asker, since } => watching(asker, *since, SystemTime::now()),
         Status::Controlling { asker, since } => controlling(asker, *since, SystemTime::now()),
+        Status::Lost { asker, .. } => missing(asker),
     }
 }
 
@@ -180,6 +183,26 @@ fn watching(asker: &Asker, since: SystemTime, now: SystemTime) -> Vec<String> {
         format!("Seen by {name} since {time}. q: stop"),
         format!("Seen since {time}. q: stop"),
         "Seen. q: stop".to_owned(),
+    ]
+}
+
+/// Whose connection is gone, and what may become of it, for a window with a button to end that.
+pub(crate) fn lost(asker: &Asker) -> String {
+    format!(
+        "The connection to {} ({}) is gone. They see nothing now; for a minute they can come back and see again.",
+        asker.name,
+        asker.peer.place()
+    )
+}
+
+/// The same in its possible lengths.
+fn missing(asker: &Asker) -> Vec<String> {
+    let name = &asker.name;
+    vec![
+        format!("The connection to {name} is gone; they see nothing, and may come back within a minute. q: stop"),
+        format!("The connection to {name} is gone. They may come back. q: stop"),
+        "The connection is gone. q: stop".to_owned(),
+        "Gone. q: stop".to_owned(),
     ]
 }
 
@@ -279,7 +302,8 @@ mod tests {
         assert!(lines.iter().all(|line| line.contains("ESC")));
         assert!(lines[..4].iter().all(|line| line.contains("since")));
         assert!(watching(&asker(), words::at(0), words::at(0)).iter().all(|line| line.contains("q: stop")));
-        for lines in [lines, watching(&asker(), words::at(0), words::at(0))] {
+        assert!(missing(&asker()).iter().all(|line| line.contains("q: stop")));
+        for lines in [lines, watching(&asker(), words::at(0), words::at(0)), missing(&asker())] {
             assert!(lines.windows(2).all(|pair| words::width_of(&pair[0]) > words::width_of(&pair[1])));
             assert!(words::width_of(lines.last().unwrap()).0 <= 21);
         }

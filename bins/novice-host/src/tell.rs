@@ -139,6 +139,7 @@ fn in_json(event: &HostEvent) -> (&'static str, Value) {
         HostEvent::Revoked { by } => ("revoked", json!({ "by": revoked_by_name(*by) })),
         HostEvent::Monitor { name, there } => ("monitor", json!({ "name": name, "there": there })),
         HostEvent::Lost => ("lost", json!({})),
+        HostEvent::Returned { peer } => ("returned", json!({ "peer": peer.to_string() })),
         HostEvent::Ended { reason } => ("ended", json!({ "reason": end_reason_name(*reason) })),
         HostEvent::TicketEnded { ticket, cause } => {
             ("ticket_ended", json!({ "ticket": ticket.as_str(), "cause": cause.name() }))
@@ -190,6 +191,7 @@ fn in_words(event: &HostEvent) -> Option<String> {
         }
         HostEvent::Monitor { name, there: true } => format!("The monitor {name} is back, and they see it again."),
         HostEvent::Lost => "The connection broke. Nothing is shown while they try to come back.".to_owned(),
+        HostEvent::Returned { .. } => "They are back and see your desktop again, and cannot touch anything.".to_owned(),
         HostEvent::Ended { reason } => ended(end_reason_name(*reason)).to_owned(),
         HostEvent::TicketEnded { ticket, cause } => match cause.name() {
             "expired" => format!("Invitation {ticket} is past its time and cannot be used any more."),

@@ -1,8 +1,8 @@
-//! The two channels of Remote Assistance: what a novice and an expert say to each other besides pixels and keys.
+//! The channels of Remote Assistance, and one of our own: what a novice and an expert say to each other besides pixels and keys.
 //!
 //! `remdesk` carries the hello, the proof of the password, the verdict, chat and the commands around control;
-//! `encomsp` tells the expert what rights a participant has, and carries the wish for more. Both are static RDP
-//! channels. In the story of a session this crate stands between the RDP engine, which moves chunks, and the session,
+//! `encomsp` tells the expert what rights a participant has, and carries the wish for more; [`again`] brings an expert
+//! back whose connection was lost. All are static RDP channels. In the story of a session this crate stands between the RDP engine, which moves chunks, and the session,
 //! which decides:
 //!
 //! ```text
@@ -42,6 +42,7 @@
 //! call `take_events` after each `process`. [`ToExpert`] and [`ToNovice`] turn into an `SvcMessage` with `into()`.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop at the first surprise"))]
 
+pub mod again;
 pub mod chunk;
 pub mod encomsp;
 pub mod remdesk;

@@ -1,4 +1,4 @@
-//! The four machines as static channels of ironrdp.
+//! The machines as static channels of ironrdp.
 //!
 //! `process` never fails for what a peer sent: an error would end ironrdp's session before the engine could say why.
 //! The machine reports `Malformed` instead, and is deaf from then on.
@@ -8,6 +8,7 @@ use ironrdp_pdu::PduResult;
 use ironrdp_pdu::gcc::{ChannelName, ChannelOptions};
 use ironrdp_svc::{CompressionCondition, SvcClientProcessor, SvcMessage, SvcProcessor, SvcServerProcessor};
 
+use crate::again::{AgainExpert, AgainNovice};
 use crate::encomsp::{EncomspExpert, EncomspNovice};
 use crate::remdesk::{RemdeskExpert, RemdeskNovice};
 
@@ -74,11 +75,44 @@ impl SvcProcessor for EncomspExpert {
     }
 }
 
+impl SvcProcessor for AgainNovice {
+    fn channel_name(&self) -> ChannelName {
+        AGAIN
+    }
+
+    fn process(&mut self, payload: &[u8]) -> PduResult<Vec<SvcMessage>> {
+        Ok(self.receive(payload).into_iter().map(Into::into).collect())
+    }
+}
+
+impl SvcProcessor for AgainExpert {
+    fn channel_name(&self) -> ChannelName {
+        AGAIN
+    }
+
+    fn compression_condition(&self) -> CompressionCondition {
+        CompressionCondition::WhenRdpDataIsCompressed
+    }
+
+    fn channel_options(&self) -> ChannelOptions {
+        OPTIONS
+    }
+
+    fn process(&mut self, payload: &[u8]) -> PduResult<Vec<SvcMessage>> {
+        self.receive(payload);
+        Ok(Vec::new())
+    }
+}
+
+impl SvcServerProcessor for AgainNovice {}
+impl SvcClientProcessor for AgainExpert {}
 impl SvcServerProcessor for RemdeskNovice {}
 impl SvcServerProcessor for EncomspNovice {}
 impl SvcClientProcessor for RemdeskExpert {}
 impl SvcClientProcessor for EncomspExpert {}
 
+impl_as_any!(AgainNovice);
+impl_as_any!(AgainExpert);
 impl_as_any!(RemdeskNovice);
 impl_as_any!(EncomspNovice);
 impl_as_any!(RemdeskExpert);
@@ -86,6 +120,7 @@ impl_as_any!(EncomspExpert);
 
 const REMDESK: ChannelName = ChannelName::from_static(b"remdesk\0");
 const ENCOMSP: ChannelName = ChannelName::from_static(b"encomsp\0");
+const AGAIN: ChannelName = ChannelName::from_static(b"RAAGAIN\0");
 
 /// What an expert announces for both channels: 0xC0A00000. Source: session-protocol.md 3.1.
 const OPTIONS: ChannelOptions = ChannelOptions::INITIALIZED

@@ -28,6 +28,8 @@ use crate::way::{Duplex, Transport};
 pub(crate) struct Line {
     pub(crate) endpoint: Endpoint,
     pub(crate) secured: Secured,
+    /// The key that was shown, where it is of a kind that has a name.
+    pub(crate) key: Option<KeyFingerprint>,
     /// How long the TCP handshake of a dialled address took, which is one round trip.
     pub(crate) round_trip: Option<Duration>,
 }
@@ -39,13 +41,17 @@ pub(crate) struct Pace {
     stagger: Option<Duration>,
     /// One attempt at most, up to and including TLS.
     patience: Duration,
+    /// Of that, for the TCP connection to one address.
+    connect: Duration,
 }
 
 impl Pace {
     /// A new attempt every 250 ms, or as soon as none is left; the first with the right key wins.
-    pub(crate) const RACE: Self = Self { stagger: Some(STAGGER), patience: ATTEMPT };
+    pub(crate) const RACE: Self = Self { stagger: Some(STAGGER), patience: ATTEMPT, connect: ATTEMPT };
     /// One after the other, 30 s each, as in 2001.
-    pub(crate) const AS_IN_2001: Self = Self { stagger: None, patience: ATTEMPT };
+    pub(crate) const AS_IN_2001: Self = Self { stagger: None, patience: ATTEMPT, connect: ATTEMPT };
+    /// After a loss, when a try that was begun before the path is back would only keep waiting.
+    pub(crate) const AGAIN: Self = Self { stagger: Some(STAGGER), patience: AGAIN, connect: CONNECT_AGAIN };
 }
 
 /// Reaches the computer that made the invitation, or says why not. Each attempt starts with [`ViewerEvent::Trying`].
@@ -84,8 +90,9 @@ pub(crate) async fn dial(
             () = sleep_until(next_start), if may_start => {
                 if let Some(endpoint) = waiting.next() {
                     face.event(&ViewerEvent::Trying { endpoint: endpoint.clone() });
+                    let reach = Reach::Dial { patience: pace.connect };
                     let attempt =
-                        attempt(endpoint.clone(), Reach::Dial, caller.clone(), introduction.clone(), pace.patience);
+                        attempt(endpoint.clone(), reach, caller.clone(), introduction.clone(), pace.patience);
                     attempts.spawn(attempt);
                     next_start = Instant::now() + pace.stagger.unwrap_or_default();
                 }
@@ -115,8 +122,10 @@ pub(crate) async fn learn(
     let caller = Caller { pin: Pin::Computer(None), identity: None };
     for endpoint in endpoints {
         face.event(&ViewerEvent::Trying { endpoint: endpoint.clone() });
-        let attempt = attempt(endpoint.clone(), Reach::Dial, caller.clone(), introduction.clone(), ATTEMPT).await;
-        let Ok(Shown { key: Some(key), line, .. }) = attempt else { continue };
+        let reach = Reach::Dial { patience: ATTEMPT };
+        let attempt = attempt(endpoint.clone(), reach, caller.clone(), introduction.clone(), ATTEMPT).await;
+        let Ok(Shown { line, .. }) = attempt else { continue };
+        let Some(key) = line.key else { continue };
         drop(line);
         let (asked, endpoint) = (Arc::clone(face), endpoint.clone());
         let question = tokio::task::spawn_blocking(move || asked.accept_computer(&endpoint, key));
@@ -131,11 +140,12 @@ pub(crate) async fn over(
     endpoint: Endpoint,
     caller: &Caller,
     introduction: &Introduction,
+    patience: Duration,
     face: &Arc<dyn Face>,
 ) -> Result<Line, EndReason> {
     face.event(&ViewerEvent::Trying { endpoint: endpoint.clone() });
     let reach = Reach::There { stream, local: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0) };
-    let shown = attempt(endpoint, reach, caller.clone(), introduction.clone(), ATTEMPT).await;
+    let shown = attempt(endpoint, reach, caller.clone(), introduction.clone(), patience).await;
     let shown = shown.map_err(|failure| match failure {
         Failure::WrongKey => EndReason::WrongComputer,
         Failure::Unreachable => EndReason::NotReached,
@@ -150,7 +160,6 @@ pub(crate) struct Shown {
     pub(crate) line: Line,
     judgement: Judgement,
     fingerprint: Fingerprint,
-    key: Option<KeyFingerprint>,
 }
 
 /// Why an attempt gave no line; the log knows more, the expert is not told (R27).
@@ -176,8 +185,8 @@ async fn accept(shown: Shown, face: &Arc<dyn Face>) -> Option<Line> {
 
 /// Where the connection of an attempt comes from.
 pub(crate) enum Reach {
-    /// The endpoint is dialled.
-    Dial,
+    /// The endpoint is dialled; each of its addresses has so long to take the connection.
+    Dial { patience: Duration },
     /// It is there; this end has that address.
     There { stream: Box<dyn Duplex>, local: SocketAddr },
 }
@@ -225,8 +234,8 @@ async fn shake_hands(
     introduction: Introduction,
 ) -> Result<Shown, Attempt> {
     let (stream, local, round_trip) = match reach {
-        Reach::Dial => {
-            let (stream, round_trip) = connect(&endpoint).await?;
+        Reach::Dial { patience } => {
+            let (stream, round_trip) = connect(&endpoint, patience).await?;
             stream.set_nodelay(true)?;
             let local = stream.local_addr()?;
             (Transport::new(Box::new(stream)), local, Some(round_trip))
@@ -244,8 +253,8 @@ async fn shake_hands(
     match (stream, seen) {
         (_, Some(seen)) if seen.judgement == Judgement::Wrong => Err(Attempt::WrongKey),
         (Ok(stream), Some(seen)) => {
-            let line = Line { endpoint, secured: agreed.secured(stream), round_trip };
-            Ok(Shown { line, judgement: seen.judgement, fingerprint: seen.fingerprint, key: seen.key })
+            let line = Line { endpoint, secured: agreed.secured(stream), key: seen.key, round_trip };
+            Ok(Shown { line, judgement: seen.judgement, fingerprint: seen.fingerprint })
         }
         // It shows a certificate, and cannot sign with the key in it.
         (Err(error), _) if is_about_the_certificate(&error) => Err(Attempt::WrongKey),
@@ -284,8 +293,8 @@ fn tls_config(
 }
 
 /// Opens the TCP connection, and tells how long the address that answered took to; a name that has several addresses is
-/// tried at each of them in turn.
-async fn connect(endpoint: &Endpoint) -> io::Result<(TcpStream, Duration)> {
+/// tried at each of them in turn, for so long.
+async fn connect(endpoint: &Endpoint, patience: Duration) -> io::Result<(TcpStream, Duration)> {
     let port = endpoint.port;
     let addresses: Vec<SocketAddr> = match &endpoint.host {
         Host::Ipv4(address) => vec![SocketAddr::new(IpAddr::V4(*address), port)],
@@ -296,7 +305,8 @@ async fn connect(endpoint: &Endpoint) -> io::Result<(TcpStream, Duration)> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
         let begun = Instant::now();
-        match TcpStream::connect(address).await {
+        let connected = timeout(patience, TcpStream::connect(address)).await;
+        match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(stream) => return Ok((stream, begun.elapsed())),
             Err(error) => last = error,
         }
@@ -322,6 +332,10 @@ fn on_each_interface(address: Ipv6Addr, port: u16) -> Vec<SocketAddr> {
 const STAGGER: Duration = Duration::from_millis(250);
 /// One attempt at most, up to and including TLS. Source: lifecycle R24.
 pub(crate) const ATTEMPT: Duration = Duration::from_secs(30);
+/// The same after a loss: enough for a bad way, and soon enough for another try.
+const AGAIN: Duration = Duration::from_secs(8);
+/// TCP sends its first two requests within this time, so that one leaves each second.
+const CONNECT_AGAIN: Duration = Duration::from_secs(2);
 /// Addresses of one name, or interfaces for one link-local address.
 const MAX_ADDRESSES: usize = 16;
 /// Linux gives the loopback interface the first index.
@@ -353,7 +367,8 @@ mod tests {
     /// The shape of the test at 0, 30 and 60 seconds, in a time that a test run has.
     #[tokio::test]
     async fn s044_s045_r024_the_listed_order_and_the_next_one_only_after_the_patience() {
-        assert_eq!(Pace::AS_IN_2001, Pace { stagger: None, patience: Duration::from_secs(30) });
+        let half_a_minute = Duration::from_secs(30);
+        assert_eq!(Pace::AS_IN_2001, Pace { stagger: None, patience: half_a_minute, connect: half_a_minute });
 
         // They take the connection and never say a word.
         let silent = [listener().await, listener().await, listener().await];

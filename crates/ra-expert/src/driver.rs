@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ra_channels::remdesk::{Credentials, RemdeskExpert};
+use ra_session::RETURN_WITHIN;
 use ra_ticket::{AccountLogin, expert_blob};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
+use crate::again::{self, Again, WayBack};
 use crate::dial::{self, Caller, dial, learn, over};
 use crate::event::{EndReason, Face, ViewerEvent};
 use crate::identity::HelperIdentity;
@@ -16,7 +19,7 @@ use crate::picture::Picture;
 use crate::pin::Pin;
 use crate::pipeline::{Decoding, Pipeline};
 use crate::plan::{Account, Plan, Version};
-use crate::rdp::{Introduction, Session, WireError, join};
+use crate::rdp::{Ending, Introduction, Session, WireError, join};
 use crate::stats::Counters;
 use crate::wait::wait;
 use crate::way::Way;
@@ -100,15 +103,9 @@ impl Viewer {
         let Self { mut plan, way, options, face, picture, controls, counters } = self;
         let pace = if options.sequential { dial::Pace::AS_IN_2001 } else { dial::Pace::RACE };
         let introduction = Introduction::new(&plan, CLIENT_NAME);
-        let decoding = match Decoding::start(Pipeline::new(&picture, &counters), Arc::clone(&face)) {
-            Ok(decoding) => decoding,
-            Err(error) => {
-                warn!(%error, "no thread for the decoder");
-                return EndReason::Lost;
-            }
-        };
-        let inlet = decoding.inlet();
-        let joined = async {
+        let sight = || Sight::open(&picture, &counters, &face);
+        let Some(first_sight) = sight() else { return EndReason::Lost };
+        let reached = async {
             let pin = match &plan.pin {
                 Pin::Computer(None) if matches!(way, Way::Dial) => {
                     Pin::Computer(Some(learn(&plan.endpoints, &introduction, &face).await?))
@@ -124,35 +121,106 @@ impl Viewer {
             };
             let remdesk = said_on_remdesk(&plan, &options.name, login.as_ref())?;
             // Whoever wants to be known by an account keeps the key to themselves.
-            let caller = Caller { pin, identity: options.identity.filter(|_| login.is_none()) };
-            let line = match way {
-                Way::Dial => dial(&plan.endpoints, &caller, pace, &introduction, &face).await?,
-                Way::Over { stream, endpoint } => over(stream, endpoint, &caller, &introduction, &face).await?,
-                Way::Listening(listener) => wait(listener, &caller, &introduction, &*face).await?,
+            let mut caller = Caller { pin, identity: options.identity.clone().filter(|_| login.is_none()) };
+            let (line, again) = match way {
+                Way::Dial => {
+                    let line = dial(&plan.endpoints, &caller, pace, &introduction, &face).await?;
+                    let again = Again::dial(&plan.endpoints, &line.endpoint);
+                    (line, Some(again))
+                }
+                Way::Over { stream, endpoint, again } => {
+                    let line = over(stream, endpoint.clone(), &caller, &introduction, dial::ATTEMPT, &face).await?;
+                    (line, again.map(|redial| Again::Redial(redial, endpoint)))
+                }
+                Way::Listening(listener) => {
+                    let addr = listener.local_addr();
+                    let line = wait(listener, &caller, &introduction, &*face).await?;
+                    (line, addr.ok().map(Again::Listen))
+                }
             };
             if let Some(round_trip) = line.round_trip {
                 counters.round_trip(round_trip);
             }
-            join(line.secured, remdesk, inlet).await.map_err(|error| {
-                info!(%error, "the connection was not completed");
-                match error {
-                    // Closed after Client Info: the ticket is expired, ended or unknown, and we are not told which.
-                    WireError::Gone(_) | WireError::TimeOut => EndReason::NotReached,
-                    WireError::Protocol(_) => EndReason::Protocol,
-                }
-            })
+            let pin = again::pin_of(&caller.pin, &line);
+            let joined = join(line.secured, remdesk, first_sight.decoding.inlet(), dial::ATTEMPT).await;
+            let joined = joined.map_err(|error| not_joined(&error))?;
+            let again = again.zip(pin).map(|(again, pin)| {
+                caller.pin = pin;
+                again
+            });
+            Ok((joined, caller, login, again))
         };
-        let joined = tokio::select! {
-            joined = joined => match joined {
-                Ok(joined) => joined,
+        let (joined, caller, login, again) = tokio::select! {
+            reached = reached => match reached {
+                Ok(reached) => reached,
                 Err(reason) => return reason,
             },
             () = asked_to_end(&controls) => return EndReason::Asked,
         };
-        let wishes =
-            Wishes { request_control: options.request_control, time_limit: options.time_limit, text: options.text };
-        let sight = Sight { picture: &picture, decoding, counters };
-        Session::new(joined, sight, &*face, &controls, wishes).run().await
+        let wishes = Wishes {
+            request_control: options.request_control,
+            time_limit: options.time_limit,
+            text: options.text,
+            time_up: None,
+        };
+        let mut ending = Session::new(joined, first_sight, &*face, &controls, wishes, None).run().await;
+
+        // The loss that is being made up for, and how often the computer closed before its first word since.
+        let mut lost: Option<(Instant, u32)> = None;
+        while let (Ending { reason: EndReason::Lost, promise: Some(secret), time_up, .. }, Some(again)) =
+            (&ending, &again)
+        {
+            let (secret, time_up) = (secret.clone(), *time_up);
+            let (until, closed) = lost.unwrap_or_else(|| {
+                face.event(&ViewerEvent::Reconnecting);
+                (Instant::now() + RETURN_WITHIN, 0)
+            });
+            controls.forget_input();
+            let way_back = WayBack { again, caller: &caller, introduction: &introduction, until };
+            let returning = async {
+                if closed > 0 {
+                    sleep(BEFORE_ANOTHER).await;
+                }
+                let line = way_back.find(&face).await.ok_or(EndReason::Lost)?;
+                let sight = sight().ok_or(EndReason::Lost)?;
+                let remdesk = said_on_remdesk(&plan, &options.name, login.as_ref())?;
+                let joined = join(line.secured, remdesk, sight.decoding.inlet(), JOIN_AGAIN).await;
+                let joined = joined.map_err(|error| not_joined(&error))?;
+                // Control has to be asked for, and what was to be typed then is not meant for now.
+                let wishes = Wishes { request_control: false, time_limit: None, text: None, time_up };
+                Ok(Session::new(joined, sight, &*face, &controls, wishes, Some(secret.clone())))
+            };
+            let session = tokio::select! {
+                session = returning => session,
+                () = asked_to_end(&controls) => return EndReason::Asked,
+                () = sleep_until(time_up.unwrap_or(until)), if time_up.is_some() => return EndReason::Asked,
+            };
+            let next = match session {
+                Ok(session) => session.run().await,
+                Err(reason) => Ending { reason, promise: None, time_up, refused: false },
+            };
+            (ending, lost) = match next.reason {
+                // Whatever a no is called for somebody who comes for the first time: this session is lost.
+                _ if next.refused => return EndReason::Lost,
+                // It closed, or was silent, before the picture was back: the same secret may still be good.
+                EndReason::NotReached | EndReason::NoAnswer if closed + 1 < CLOSED_TO_GIVE_UP => {
+                    (Ending { reason: EndReason::Lost, promise: Some(secret), ..next }, Some((until, closed + 1)))
+                }
+                EndReason::NotReached | EndReason::NoAnswer => return EndReason::Lost,
+                _ => (next, None),
+            };
+        }
+        ending.reason
+    }
+}
+
+/// Why a connection that stood was not completed, for the expert.
+fn not_joined(error: &WireError) -> EndReason {
+    info!(%error, "the connection was not completed");
+    match error {
+        // Closed after Client Info: the ticket is expired, ended or unknown, and we are not told which.
+        WireError::Gone(_) | WireError::TimeOut => EndReason::NotReached,
+        WireError::Protocol(_) => EndReason::Protocol,
     }
 }
 
@@ -161,6 +229,8 @@ pub(crate) struct Wishes {
     pub(crate) request_control: bool,
     pub(crate) time_limit: Option<Duration>,
     pub(crate) text: Option<Zeroizing<String>>,
+    /// When the session has to end, where the clock runs since an earlier connection.
+    pub(crate) time_up: Option<Instant>,
 }
 
 /// Everything by which the expert sees.
@@ -168,6 +238,15 @@ pub(crate) struct Sight<'a> {
     pub(crate) picture: &'a Picture,
     pub(crate) decoding: Decoding,
     pub(crate) counters: Counters,
+}
+
+impl<'a> Sight<'a> {
+    /// A fresh decoder that paints into this picture; none where the system gives no thread.
+    fn open(picture: &'a Picture, counters: &Counters, face: &Arc<dyn Face>) -> Option<Self> {
+        let decoding = Decoding::start(Pipeline::new(picture, counters), Arc::clone(face));
+        let decoding = decoding.inspect_err(|error| warn!(%error, "no thread for the decoder")).ok()?;
+        Some(Self { picture, decoding, counters: counters.clone() })
+    }
 }
 
 /// Resolves when the expert has had enough; everything else has no meaning before the session.
@@ -220,3 +299,9 @@ fn said_on_remdesk(plan: &Plan, name: &str, login: Option<&AccountLogin>) -> Res
 const NAME: &str = "Expert";
 /// The client's computer name in the connection sequence: ours is nobody's business.
 const CLIENT_NAME: &str = "expert";
+/// The connection sequence on a connection that takes the place of another one.
+const JOIN_AGAIN: Duration = Duration::from_secs(8);
+/// After so many connections that came to nothing before the novice's word, the ticket is taken to be over.
+const CLOSED_TO_GIVE_UP: u32 = 5;
+/// Before another connection after one that came to nothing.
+const BEFORE_ANOTHER: Duration = Duration::from_secs(1);

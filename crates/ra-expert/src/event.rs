@@ -42,7 +42,7 @@ pub enum ViewerEvent {
     },
     /// The first piece of the desktop is in the [`Picture`](crate::Picture).
     FirstFrame {
-        /// Time since [`ViewerEvent::Viewing`]: the novice's thinking is not counted.
+        /// Time since [`ViewerEvent::Viewing`] or [`ViewerEvent::Returned`]: the novice's thinking is not counted.
         after: Duration,
     },
     /// The expert asked for control; the novice decides.
@@ -55,6 +55,15 @@ pub enum ViewerEvent {
     Revoked {
         /// Who took it.
         by: RevokedBy,
+    },
+    /// The connection was lost; the computer is looked for once more. The picture is the last one that came.
+    Reconnecting,
+    /// The same computer was reached again, and the desktop is seen again, without control.
+    Returned {
+        /// Pixels.
+        width: u16,
+        /// Pixels.
+        height: u16,
     },
     /// It is over. Always the last event.
     Ended {

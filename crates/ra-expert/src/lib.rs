@@ -35,6 +35,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test stops at the first surprise"))]
 
+mod again;
 mod cursor;
 mod dial;
 mod driver;
@@ -61,4 +62,4 @@ pub use pipeline::{Outcome, Pipeline, PipelineError};
 pub use plan::{OpenError, Plan};
 pub use ra_session::{Axis, Button, InputEvent, Prefix, RevokedBy};
 pub use stats::{Codec, Counters, Stats};
-pub use way::{Duplex, Way};
+pub use way::{Duplex, Redial, Redialling, Way};

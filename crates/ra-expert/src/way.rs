@@ -7,6 +7,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
 use std::net::TcpListener;
+use std::sync::Arc;
 
 use ra_ticket::Endpoint;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,6 +18,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Duplex for S {}
+
+/// Opens a connection once more after it was lost, for a [`Way::Over`] whose first one somebody has brought.
+pub trait Redial: Send + Sync + 'static {
+    /// A new connection to the same computer, on which the expert speaks first. It is asked for again and again while the
+    /// path may be gone, a second after it failed or at the latest some seconds after it began, and is dropped then.
+    fn redial(&self) -> Redialling<'_>;
+}
+
+/// What [`Redial::redial`] does.
+pub type Redialling<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Duplex>>> + Send + 'a>>;
 
 /// How a [`Viewer`](crate::Viewer) comes to its connection.
 #[derive(Default)]
@@ -33,6 +44,8 @@ pub enum Way {
         stream: Box<dyn Duplex>,
         /// What the other end is called in events.
         endpoint: Endpoint,
+        /// The way back after a loss; without one a loss is the end.
+        again: Option<Arc<dyn Redial>>,
     },
     /// The novice's computer dials this port. The first caller that shows the right key is it; others are sent away,
     /// and the port is closed as soon as it has come. For plans that know the novice's key.
@@ -43,7 +56,16 @@ impl Way {
     /// Over a connection that is there already; `endpoint` is what its other end is called in events.
     #[must_use]
     pub fn over(stream: impl Duplex + 'static, endpoint: Endpoint) -> Self {
-        Self::Over { stream: Box::new(stream), endpoint }
+        Self::Over { stream: Box::new(stream), endpoint, again: None }
+    }
+
+    /// The same with a way back after a loss; means nothing for another way, which has one of its own.
+    #[must_use]
+    pub fn with_redial(mut self, redial: Arc<dyn Redial>) -> Self {
+        if let Self::Over { again, .. } = &mut self {
+            *again = Some(redial);
+        }
+        self
     }
 }
 

@@ -78,6 +78,8 @@ pub enum Cause {
     Busy,
     /// Settings forbid control (R45).
     PolicyControl,
+    /// An expert who had lost the connection came back when it was too late.
+    LateReturn,
     /// What was sent is not the protocol, or the connection broke off before a proof.
     Protocol,
     /// Said too little for too long.
@@ -120,6 +122,10 @@ pub enum Step {
         /// `esc`, `stop`, `released` or `policy`.
         by: &'static str,
     },
+    /// The connection is gone; the expert may come back.
+    Lost,
+    /// The expert is back, and sees.
+    Returned,
     /// The session ended.
     Ended {
         /// Why, in one word.
@@ -234,6 +240,7 @@ impl Cause {
             Self::NoAnswer => "no_answer",
             Self::Busy => "busy",
             Self::PolicyControl => "policy_control",
+            Self::LateReturn => "late_return",
             Self::Protocol => "protocol",
             Self::TooSlow => "too_slow",
             Self::ShownOut => "shown_out",
@@ -252,6 +259,8 @@ impl Step {
             Self::ControlRequested => "control_requested",
             Self::Controlling => "controlling",
             Self::Revoked { .. } => "revoked",
+            Self::Lost => "lost",
+            Self::Returned => "returned",
             Self::Ended { .. } => "ended",
         }
     }

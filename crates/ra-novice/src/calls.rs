@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use crate::arrival::Arrival;
 use crate::event::{HostEvent, UnansweredCause};
-use crate::host::Shared;
+use crate::host::{Presence, Shared};
 use crate::listen;
 
 /// An expert who is to be called for as long as a ticket is open.
@@ -34,16 +34,24 @@ pub(crate) async fn keep_calling(shared: Rc<Shared>, call: Call) {
     let mut pause = FIRST_PAUSE;
     let mut told = None;
     loop {
-        shared.nobody_helps().await;
+        let wanted = shared.somebody_is_wanted().await;
         if !shared.book.borrow().is_open(&ticket, shared.now()) {
             return;
         }
-        match dial(&expert).await {
+        let patience = if wanted == Presence::Lost { AGAIN_WITHIN } else { ANSWER_WITHIN };
+        match dial(&expert, patience).await {
             Ok((stream, addr)) => {
                 told = None;
                 listen::prepare(&stream);
                 shared.note_call(&addr.into());
-                if listen::receive(Rc::clone(&shared), Arrival::new(stream, addr)).await {
+                let answered =
+                    tokio::task::spawn_local(listen::receive(Rc::clone(&shared), Arrival::new(stream, addr)));
+                let came = tokio::select! {
+                    came = answered => came.unwrap_or(false),
+                    // The expert of this very connection, who waits for the next call.
+                    () = shared.somebody_is_lost(), if wanted == Presence::Nobody => true,
+                };
+                if came {
                     pause = FIRST_PAUSE;
                 }
             }
@@ -53,13 +61,16 @@ pub(crate) async fn keep_calling(shared: Rc<Shared>, call: Call) {
                 shared.report(HostEvent::Unanswered { expert: expert.clone(), cause });
             }
         }
+        if wanted == Presence::Lost {
+            pause = FIRST_PAUSE;
+        }
         tokio::time::sleep(pause).await;
         pause = (2 * pause).min(LONGEST_PAUSE);
     }
 }
 
 /// Opens a connection; a name that has several addresses is tried at each of them in turn.
-async fn dial(expert: &Endpoint) -> Result<(TcpStream, SocketAddr), UnansweredCause> {
+async fn dial(expert: &Endpoint, patience: Duration) -> Result<(TcpStream, SocketAddr), UnansweredCause> {
     let addresses: Vec<SocketAddr> = match &expert.host {
         Host::Ipv4(address) => vec![(*address, expert.port).into()],
         Host::Ipv6(address) => vec![(*address, expert.port).into()],
@@ -75,7 +86,7 @@ async fn dial(expert: &Endpoint) -> Result<(TcpStream, SocketAddr), UnansweredCa
         return Err(UnansweredCause::Name);
     }
     for address in addresses {
-        let answer = tokio::time::timeout(ANSWER_WITHIN, TcpStream::connect(address)).await;
+        let answer = tokio::time::timeout(patience, TcpStream::connect(address)).await;
         match answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(stream) => return Ok((stream, address)),
             Err(error) => tracing::debug!(%address, %error, "nobody answers"),
@@ -90,5 +101,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// One address may take so long to answer: three tries of TCP, and the slowest of ways.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// The same after a loss: whoever was there a moment ago answers at once when the path is back, and a try that was begun
+/// before that would only keep waiting.
+const AGAIN_WITHIN: Duration = Duration::from_secs(2);
 /// Addresses of one name that are tried.
 const MOST_ADDRESSES: usize = 8;

@@ -6,13 +6,15 @@ use std::time::{Duration, SystemTime};
 
 use ra_channels::remdesk::ResultCode;
 use ra_session::offers::Refusal;
-use ra_session::{Effect, EndReason, LocalEvent, Milestone, PeerEvent, Session, Tell};
+use ra_session::{Effect, EndReason, LocalEvent, Milestone, PeerEvent, ReturnSecret, Session, Tell};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
 
-use crate::audit::Step;
+use crate::audit::{Cause, Step};
 use crate::event::{HostEvent, RefusedCause, end_reason_name, revoked_by_name};
-use crate::host::Shared;
-use crate::listen::{Proved, Standing, refuse};
+use crate::host::{Presence, Shared};
+use crate::listen::{Proved, Standing, note, refuse};
 use crate::prompt::{Answered, Asked, Asker, Reply, Status};
 use crate::rdp::{FramesOut, FromExpert, Line, LineError};
 use crate::screen::{PeerWish, Show};
@@ -21,8 +23,16 @@ use crate::screen::{PeerWish, Show};
 pub(crate) async fn run(shared: Rc<Shared>, proved: Proved) {
     let shared = &*shared;
     let Proved { mut line, frames, admission, control, standing, asker } = proved;
+    if let Some(shown) = line.take_shown() {
+        return come_back(
+            shared,
+            Return { proved: Proved { line, frames, admission, control, standing, asker }, shown },
+        )
+        .await;
+    }
     let (local, local_in) = mpsc::unbounded_channel();
-    let Some(seat) = shared.sit_down(&standing, local.clone()) else {
+    let (returns, returns_in) = mpsc::channel(RETURNS);
+    let Some(seat) = shared.sit_down(&standing, local.clone(), returns) else {
         refuse(shared, &asker.peer, RefusedCause::Busy, standing.helper());
         let _ = line.result(ResultCode::AlreadyBeingHelped);
         line.close().await;
@@ -33,8 +43,12 @@ pub(crate) async fn run(shared: Rc<Shared>, proved: Proved) {
     let mut driver = Driver {
         shared,
         session,
-        line,
+        line: Some(line),
         frames,
+        next: None,
+        returns_in,
+        promised: None,
+        lost: false,
         standing,
         asker,
         local,
@@ -54,11 +68,49 @@ pub(crate) async fn run(shared: Rc<Shared>, proved: Proved) {
     driver.finish().await;
 }
 
+/// An expert who has proved the ticket anew, and shows the secret of a session.
+pub(crate) struct Return {
+    proved: Proved,
+    shown: ReturnSecret,
+}
+
+impl Return {
+    /// By what right they come.
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.proved.standing
+    }
+}
+
+/// Brings an expert back into the session that is theirs, if there is one. Nobody is asked about one who comes too late:
+/// the person would not know whether it is a new session or the old one.
+async fn come_back(shared: &Shared, back: Return) {
+    let Err(back) = shared.hand_over(Box::new(back)) else { return };
+    let Proved { mut line, standing, asker, .. } = back.proved;
+    let told = if shared.is_somebody_there() {
+        refuse(shared, &asker.peer, RefusedCause::Busy, standing.helper());
+        line.result(ResultCode::AlreadyBeingHelped)
+    } else {
+        shared.note_refusal(&asker.peer, Cause::LateReturn, standing.helper());
+        line.result(ResultCode::HelpSessionExpired)
+    };
+    note(told, &asker.peer);
+    line.close().await;
+}
+
 struct Driver<'a> {
     shared: &'a Shared,
     session: Session,
-    line: Line,
+    /// None while the connection is lost.
+    line: Option<Line>,
     frames: FramesOut,
+    /// The connection that takes the place of the one before.
+    next: Option<(Line, FramesOut)>,
+    /// Experts who may be this one.
+    returns_in: mpsc::Receiver<Box<Return>>,
+    /// When a way back was promised on this connection, if it was.
+    promised: Option<Instant>,
+    /// The connection is gone, and it was said.
+    lost: bool,
     standing: Standing,
     asker: Asker,
     local: mpsc::UnboundedSender<LocalEvent>,
@@ -71,7 +123,7 @@ struct Driver<'a> {
     /// Since when the expert sees, if it does.
     seen_since: Option<SystemTime>,
     /// When policy was last read because of control.
-    policy_asked: Option<tokio::time::Instant>,
+    policy_asked: Option<Instant>,
     /// Whether the steps of this session are logged, as policy had it when it was last read: not anew for each step, since
     /// an expert who asks for control all the time would keep this computer reading files.
     logs: bool,
@@ -85,6 +137,8 @@ struct OpenQuestion {
 
 enum Happened {
     Local(LocalEvent),
+    Back(Box<Return>),
+    Silent,
     Heard(Result<FromExpert, LineError>),
     Monitor,
     Time,
@@ -96,14 +150,20 @@ impl Driver<'_> {
         let deadline = self.session.deadline().map(|moment| self.shared.instant(moment));
         let mut missing_monitor = self.missing_monitor.subscribe();
         let told_monitor = &self.told_monitor;
+        let silent_at = self.silent_at();
         let happened = tokio::select! {
             biased;
             Some(event) = self.local_in.recv() => Happened::Local(event),
             Ok(_) = missing_monitor.wait_for(|missing| missing != told_monitor) => Happened::Monitor,
+            Some(back) = self.returns_in.recv() => Happened::Back(back),
             heard = async {
                 self.shared.hands.room().await;
-                self.line.next().await
+                match &mut self.line {
+                    Some(line) => line.next().await,
+                    None => std::future::pending().await,
+                }
             } => Happened::Heard(heard),
+            () = until(silent_at) => Happened::Silent,
             () = until(deadline) => Happened::Time,
         };
         if matches!(
@@ -120,6 +180,13 @@ impl Driver<'_> {
             Happened::Local(event) => self.session.handle_local(now, event),
             Happened::Time => self.session.handle_time(now),
             Happened::Monitor => return self.report_monitor(),
+            Happened::Back(back) => return self.take_back_in(*back).await,
+            // An expert who comes back later is better off than one who is waited for: a path that swallows everything may
+            // never say so.
+            Happened::Silent if self.silent_at().is_some_and(|at| at <= Instant::now()) => {
+                self.session.handle_local(now, LocalEvent::ExpertSilent)
+            }
+            Happened::Silent => return,
             Happened::Heard(Ok(heard)) => match self.translate(heard) {
                 Some(event) => self.session.handle_peer(now, event),
                 None => return,
@@ -130,6 +197,39 @@ impl Driver<'_> {
             }
         };
         self.carry_out(effects).await;
+    }
+
+    /// When an expert who can come back, and has not said anything by then, is gone. They say something every few seconds.
+    fn silent_at(&self) -> Option<Instant> {
+        let (line, promised) = self.line.as_ref().zip(self.promised)?;
+        Some(line.last_heard().max(promised) + SILENT_AFTER)
+    }
+
+    /// Somebody with the same right shows a secret. If it is the one of this session, their connection takes the place of the
+    /// one before; anybody else comes while somebody is helped (R40).
+    async fn take_back_in(&mut self, back: Return) {
+        let Return { proved: Proved { mut line, frames, admission, asker, .. }, shown } = back;
+        match self.session.resume(self.shared.moment(), admission, &shown) {
+            Ok(effects) => {
+                // The name on the screen stays the one that was agreed to.
+                self.asker.peer = asker.peer;
+                line.name_expert(&self.asker.name);
+                if self.line.is_some() {
+                    // It moves in when the one before is let go of.
+                    self.next = Some((line, frames));
+                } else {
+                    (self.line, self.frames) = (Some(line), frames);
+                }
+                self.carry_out(effects).await;
+            }
+            Err(error) => {
+                tracing::debug!(peer = %asker.peer, %error, "not the one who was lost");
+                refuse(self.shared, &asker.peer, RefusedCause::Busy, self.standing.helper());
+                note(line.result(ResultCode::AlreadyBeingHelped), &asker.peer);
+                // Whoever does not read is not waited for here.
+                tokio::task::spawn_local(line.close());
+            }
+        }
     }
 
     /// Before a question of control is put, and before its answer counts: policy may have changed since (P8, P9).
@@ -183,9 +283,17 @@ impl Driver<'_> {
                     self.shared.prompt.borrow_mut().withdraw();
                 }
                 Effect::StartCapture(stamp) => {
-                    let opened = self.line.open_up();
+                    let opened = self.line.as_mut().map_or(Ok(()), Line::open_up);
                     self.note(opened);
+                    self.promise();
                     self.show_screen(stamp);
+                }
+                Effect::HangUp => {
+                    // Dropping the one before closes it.
+                    (self.line, self.promised) = (None, None);
+                    if let Some((line, frames)) = self.next.take() {
+                        (self.line, self.frames) = (Some(line), frames);
+                    }
                 }
                 Effect::StopCapture => self.shared.screen.hide(),
                 Effect::Inject(event) => self.shared.hands.inject(event),
@@ -199,6 +307,21 @@ impl Driver<'_> {
                 Effect::Close(reason) => self.over = Some(reason),
             }
         }
+    }
+
+    /// Makes a secret by which this expert, and nobody else, can come back.
+    fn promise(&mut self) {
+        let Some(line) = self.line.as_mut().filter(|line| line.can_return()) else { return };
+        let mut bytes = Zeroizing::new([0; ReturnSecret::BYTES]);
+        if let Err(error) = getrandom::fill(&mut *bytes) {
+            tracing::error!(%error, "without random numbers nobody can come back after a loss");
+            return;
+        }
+        let secret = ReturnSecret::new(bytes);
+        let promised = line.promise(&secret);
+        self.session.promise(secret);
+        self.promised = Some(Instant::now());
+        self.note(promised);
     }
 
     /// True when the desktop has seen every held key go up.
@@ -258,14 +381,15 @@ impl Driver<'_> {
     }
 
     fn show_screen(&self, stamp: ra_session::Stamp<ra_session::View>) {
+        let Some(line) = &self.line else { return };
         let local = self.local.clone();
         let stalled = self.local.clone();
         self.shared.screen.show(Show {
             stamp,
             frames: self.frames.clone(),
-            client: self.line.graphics_client(),
-            wrapping: self.line.wrapping(),
-            announced: self.line.announced_size(),
+            client: line.graphics_client(),
+            wrapping: line.wrapping(),
+            announced: line.announced_size(),
             missing_monitor: self.missing_monitor.clone(),
             lost: Box::new(move || {
                 let _ = local.send(LocalEvent::DesktopLost);
@@ -277,7 +401,7 @@ impl Driver<'_> {
     }
 
     fn tell(&mut self, tell: Tell) {
-        let told = self.line.tell(tell);
+        let told = self.line.as_mut().map_or(Ok(()), |line| line.tell(tell));
         self.note(told);
     }
 
@@ -308,6 +432,22 @@ impl Driver<'_> {
                 self.step(&Step::Controlling);
                 self.shared.report(HostEvent::Controlling);
                 self.show_status(true);
+            }
+            Milestone::Lost => {
+                self.lost = true;
+                self.shared.screen.controlled(false);
+                self.step(&Step::Lost);
+                self.shared.report(HostEvent::Lost);
+                let (asker, since) = (self.asker.clone(), self.seen_since.unwrap_or_else(SystemTime::now));
+                self.shared.show(&Status::Lost { asker, since });
+                self.shared.set_presence(Presence::Lost);
+            }
+            Milestone::Returned => {
+                self.lost = false;
+                self.shared.set_presence(Presence::Helped);
+                self.step(&Step::Returned);
+                self.shared.report(HostEvent::Returned { peer: self.asker.peer.clone() });
+                self.show_status(false);
             }
             Milestone::ControlDeclined => self.refuse(RefusedCause::Declined),
             Milestone::ControlForbidden => self.refuse(RefusedCause::PolicyControl),
@@ -349,14 +489,16 @@ impl Driver<'_> {
             (EndReason::Declined, false) => self.count_refusal(RefusedCause::Declined, Refusal::Declined),
             (EndReason::NoAnswer, false) => self.count_refusal(RefusedCause::NoAnswer, Refusal::NoAnswer),
             (EndReason::ProtocolError, false) => self.refuse(RefusedCause::Protocol),
-            (EndReason::ConnectionLost, true) => {
+            (EndReason::ConnectionLost, true) if !self.lost => {
                 self.shared.report(HostEvent::Lost);
                 self.shared.report(HostEvent::Ended { reason });
             }
             (reason, _) => self.shared.report(HostEvent::Ended { reason }),
         }
         let seat = self.session.seat();
-        self.line.close().await;
+        if let Some(line) = self.line.take() {
+            line.close().await;
+        }
         self.shared.stand_up(seat);
     }
 
@@ -386,13 +528,18 @@ impl Driver<'_> {
     }
 }
 
-async fn until(deadline: Option<tokio::time::Instant>) {
+async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
 }
 
+/// An expert who can come back asks after this computer when it has heard nothing for [`ra_channels::again::ASK_AFTER`];
+/// whoever said nothing for so long is gone.
+const SILENT_AFTER: Duration = Duration::from_secs(18);
+/// Experts who may be the one who was lost, and wait to be looked at.
+const RETURNS: usize = 4;
 /// A desktop that has not lifted a key by then is as good as gone.
 const RELEASE_WITHIN: Duration = Duration::from_secs(2);
 /// An expert that asks for control all the time does not keep this computer busy with reading files.

@@ -79,8 +79,13 @@ pub enum HostEvent {
         /// It is back.
         there: bool,
     },
-    /// The connection broke.
+    /// The connection broke. Where the expert's program can come back it may, for [`ra_session::RETURN_WITHIN`].
     Lost,
+    /// The expert is back and sees again; control has to be asked for again.
+    Returned {
+        /// Where from.
+        peer: Peer,
+    },
     /// The session ended.
     Ended {
         /// Why.

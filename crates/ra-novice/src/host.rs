@@ -23,6 +23,7 @@ use crate::book::{Book, Gone, Scope};
 use crate::calls::{self, Call};
 use crate::control::{Change, InUse};
 use crate::door::Door;
+use crate::driver::Return;
 use crate::event::HostEvent;
 use crate::hands::Hands;
 use crate::helpers::Helpers;
@@ -288,7 +289,7 @@ impl Host {
             current: RefCell::new(None),
             origin: Instant::now(),
             idle: tokio::sync::Notify::new(),
-            helped: watch::Sender::new(false),
+            presence: watch::Sender::new(Presence::Nobody),
         });
         shared.show(&Status::Waiting);
         let mut open = Vec::new();
@@ -341,14 +342,25 @@ pub(crate) struct Shared {
     current: RefCell<Option<Current>>,
     origin: Instant,
     idle: tokio::sync::Notify,
-    /// Whether somebody has the seat.
-    helped: watch::Sender<bool>,
+    presence: watch::Sender<Presence>,
+}
+
+/// Who is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// The seat is free.
+    Nobody,
+    /// Somebody has it.
+    Helped,
+    /// Somebody has it whose connection is gone.
+    Lost,
 }
 
 /// The session of the moment.
 struct Current {
     standing: Standing,
     local: mpsc::UnboundedSender<LocalEvent>,
+    returns: mpsc::Sender<Box<Return>>,
 }
 
 impl Shared {
@@ -376,10 +388,38 @@ impl Shared {
         self.audit.refused(self.now(), peer, cause, helper);
     }
 
-    /// Waits while somebody is being helped.
-    pub(crate) async fn nobody_helps(&self) {
+    pub(crate) fn set_presence(&self, presence: Presence) {
+        self.presence.send_replace(presence);
+    }
+
+    /// Whether somebody has the seat.
+    pub(crate) fn is_somebody_there(&self) -> bool {
+        *self.presence.borrow() != Presence::Nobody
+    }
+
+    /// Waits while somebody is being helped: for nobody, or for one who was lost.
+    pub(crate) async fn somebody_is_wanted(&self) -> Presence {
         // The sender lives as long as `self`.
-        let _ = self.helped.subscribe().wait_for(|helped| !helped).await;
+        let wanted = self.presence.subscribe().wait_for(|now| *now != Presence::Helped).await.map(|now| *now);
+        wanted.unwrap_or(Presence::Nobody)
+    }
+
+    /// Waits until somebody who was helped is lost.
+    pub(crate) async fn somebody_is_lost(&self) {
+        let _ = self.presence.subscribe().wait_for(|now| *now == Presence::Lost).await;
+    }
+
+    /// Hands an expert over to the session that may be theirs.
+    ///
+    /// # Errors
+    /// Gives them back where there is none.
+    pub(crate) fn hand_over(&self, back: Box<Return>) -> Result<(), Box<Return>> {
+        match &*self.current.borrow() {
+            Some(current) if current.standing.is_the_same(back.standing()) => {
+                current.returns.try_send(back).map_err(|error| error.into_inner())
+            }
+            _ => Err(back),
+        }
     }
 
     /// Notes for the administrator that this computer opened a connection by itself.
@@ -397,13 +437,18 @@ impl Shared {
     }
 
     /// Takes the one seat; `None` while somebody else has it.
-    pub(crate) fn sit_down(&self, standing: &Standing, local: mpsc::UnboundedSender<LocalEvent>) -> Option<Seat> {
+    pub(crate) fn sit_down(
+        &self,
+        standing: &Standing,
+        local: mpsc::UnboundedSender<LocalEvent>,
+        returns: mpsc::Sender<Box<Return>>,
+    ) -> Option<Seat> {
         let seat = self.seat.borrow_mut().take()?;
         if let Standing::Ticket(found) = standing {
             self.in_use.set(Some(found.id.clone()));
         }
-        *self.current.borrow_mut() = Some(Current { standing: standing.clone(), local });
-        self.helped.send_replace(true);
+        *self.current.borrow_mut() = Some(Current { standing: standing.clone(), local, returns });
+        self.set_presence(Presence::Helped);
         Some(seat)
     }
 
@@ -412,7 +457,7 @@ impl Shared {
         self.in_use.set(None);
         *self.current.borrow_mut() = None;
         *self.seat.borrow_mut() = seat;
-        self.helped.send_replace(false);
+        self.set_presence(Presence::Nobody);
         self.show(&Status::Waiting);
         self.idle.notify_one();
     }

@@ -126,6 +126,15 @@ impl From<NotFound> for Cause {
 }
 
 impl Standing {
+    /// The same invitation, or the same helper.
+    pub(crate) fn is_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Ticket(one), Self::Ticket(other)) => one.id == other.id,
+            (Self::Offer(one), Self::Offer(other)) => one.proved == other.proved,
+            (Self::Ticket(_), Self::Offer(_)) | (Self::Offer(_), Self::Ticket(_)) => false,
+        }
+    }
+
     /// A helper without an invitation.
     pub(crate) fn helper(&self) -> Option<&Helper> {
         match self {

@@ -95,6 +95,13 @@ pub enum Status {
         /// Since when.
         since: SystemTime,
     },
+    /// The connection of somebody who saw it is gone: they see nothing now, and may come back within a minute.
+    Lost {
+        /// Who.
+        asker: Asker,
+        /// Since when they saw.
+        since: SystemTime,
+    },
     /// Somebody sees and controls it.
     Controlling {
         /// Who.

@@ -21,6 +21,8 @@ pub enum Effect {
     Inject(Stamped<Input, InputEvent>),
     /// Lift every held key and button, do a round trip, then report [`crate::LocalEvent::KeysReleased`].
     ReleaseKeys,
+    /// Let go of the connection without a word: it is gone, or another one takes its place.
+    HangUp,
     /// Tell the expert.
     Tell(Tell),
     /// Something a person would want to see.
@@ -84,6 +86,10 @@ pub enum Milestone {
     ControlForbidden,
     /// Control ended.
     Revoked(RevokedBy),
+    /// The connection is gone: nothing leaves, nothing lands, and control is over. The expert may come back.
+    Lost,
+    /// The expert is back and sees again.
+    Returned,
 }
 
 /// Why a session ended.

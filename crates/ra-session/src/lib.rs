@@ -17,6 +17,7 @@
 //! | consent before the first pixel | [`ConsentToView`], owned by [`novice::Viewing`] |
 //! | the first answer, from a place that counts | [`places::Roll`], asked by whoever puts the question |
 //! | consent before the first key | [`ConsentToControl`], owned by [`novice::Controlling`] |
+//! | coming back after a loss | the same [`ConsentToView`], kept by [`novice::Lost`] behind shut gates, for who knows the [`ReturnSecret`] |
 //! | a permit at each event | [`Stamped`] by an [`InputPermit`], admitted by the [`InputGate`] |
 //! | ESC at any moment | anybody may [shut](Gate::shut) a gate; revocation consumes the state |
 //!
@@ -55,6 +56,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test stops at the first surprise"))]
 
 pub mod account;
+mod again;
 mod consent;
 mod effect;
 mod event;
@@ -67,10 +69,14 @@ pub mod novice;
 pub mod offers;
 pub mod places;
 
+pub use again::ReturnSecret;
 pub use consent::{Answer, Consent, ConsentToControl, ConsentToView, Question, QuestionId};
 pub use effect::{Effect, EndReason, Milestone, RevokedBy, Tell};
 pub use event::{LocalEvent, PeerEvent};
 pub use gate::{Gate, Input, InputGate, Seat, Stamp, Stamped, View, ViewGate};
 pub use input::{Axis, Button, InputEvent, Prefix};
 pub use moment::{Moment, UnixTime};
-pub use novice::{ANSWER_WITHIN, Admission, InputPermit, NOES_TO_CONTROL, QUIET_AFTER_NO, Session, State, ViewPermit};
+pub use novice::{
+    ANSWER_WITHIN, Admission, InputPermit, NOES_TO_CONTROL, NotTheirs, QUIET_AFTER_NO, RETURN_WITHIN, Session, State,
+    ViewPermit,
+};

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use ra_session::{
-    ConsentToControl, ConsentToView, Effect, EndReason, InputEvent, InputGate, LocalEvent, Milestone, Moment,
-    PeerEvent, Question, RevokedBy, Seat, Session, State, Tell, ViewGate,
+    ANSWER_WITHIN, ConsentToControl, ConsentToView, Effect, EndReason, InputEvent, InputGate, LocalEvent, Milestone,
+    Moment, NotTheirs, PeerEvent, Question, RETURN_WITHIN, ReturnSecret, RevokedBy, Seat, Session, State, Tell,
+    ViewGate,
 };
+use zeroize::Zeroizing;
 
 /// A session with everything a test wants to look at, carrying out effects as a driver would.
 struct Table {
@@ -26,6 +28,7 @@ struct Table {
     keys_down: bool,
     closed: Option<EndReason>,
     stamp: Option<ra_session::Stamp<ra_session::View>>,
+    connected: bool,
 }
 
 impl Table {
@@ -47,6 +50,7 @@ impl Table {
             keys_down: false,
             closed: None,
             stamp: None,
+            connected: true,
         };
         table.carry_out(effects);
         table
@@ -97,6 +101,22 @@ impl Table {
         self.carry_out(effects);
     }
 
+    fn promise(&mut self, secret: u8) {
+        self.session.promise(secret_of(secret));
+    }
+
+    /// Somebody with the same ticket shows a secret on a new connection; true when it is theirs.
+    fn returns_with(&mut self, secret: u8) -> bool {
+        match self.session.resume(self.now, proofs::admission(), &secret_of(secret)) {
+            Ok(effects) => {
+                self.carry_out(effects);
+                self.connected = true;
+                true
+            }
+            Err(NotTheirs) => false,
+        }
+    }
+
     fn key(&mut self) {
         self.peer(PeerEvent::Input(InputEvent::Unicode { unit: 0x61, pressed: true }));
     }
@@ -124,6 +144,7 @@ impl Table {
                         self.landed.push(event);
                     }
                 }
+                Effect::HangUp => self.connected = false,
                 Effect::ReleaseKeys => {
                     assert!(!self.input.is_open(), "keys are lifted behind a shut gate");
                     self.keys_down = false;
@@ -139,6 +160,10 @@ impl Table {
             }
         }
     }
+}
+
+fn secret_of(byte: u8) -> ReturnSecret {
+    ReturnSecret::new(Zeroizing::new([byte; ReturnSecret::BYTES]))
 }
 
 #[test]
@@ -319,6 +344,100 @@ fn r049_an_ended_ticket_ends_its_session() {
     assert_eq!(table.told.last(), Some(&Tell::Goodbye));
 }
 
+#[test]
+fn s101_a_lost_expert_sees_again_with_the_secret_and_has_to_ask_for_control_again() {
+    let mut table = Table::controlling();
+    table.promise(7);
+    table.key();
+    let old = table.stamp.as_ref().unwrap().stamp(());
+    table.peer(PeerEvent::ConnectionLost);
+    assert!(!table.view.is_open() && !table.input.is_open() && !table.keys_down && !table.connected);
+    assert!(matches!(table.session.state(), State::Lost(_)) && table.stamp.is_none());
+    assert_eq!((table.seen.last(), table.closed), (Some(&Milestone::Lost), None));
+    assert_eq!(table.session.deadline(), Some(table.now.after(RETURN_WITHIN)));
+    table.local(LocalEvent::KeysReleased);
+
+    assert!(!table.returns_with(8), "another secret");
+    assert!(!table.view.is_open() && matches!(table.session.state(), State::Lost(_)));
+    assert!(table.returns_with(7));
+    assert!(table.view.is_open() && table.connected);
+    assert_eq!((table.seen.last(), table.told.last()), (Some(&Milestone::Returned), Some(&Tell::ViewGranted)));
+    assert!(table.view.admit(old).is_none(), "a frame of before the loss");
+    let landed = table.landed.len();
+    table.key();
+    assert_eq!(table.landed.len(), landed);
+    table.peer(PeerEvent::RequestControl);
+    assert_eq!(table.control_questions.len(), 1, "a second yes is a second yes");
+    assert_eq!(table.session.deadline(), Some(table.now.after(ANSWER_WITHIN)));
+}
+
+#[test]
+fn a_secret_is_good_for_one_return_and_for_a_minute() {
+    let mut table = Table::viewing(true);
+    table.promise(7);
+    table.peer(PeerEvent::ConnectionLost);
+    assert!(table.returns_with(7) && !table.returns_with(7), "spent");
+    table.promise(8);
+    table.promise(9);
+    table.local(LocalEvent::ExpertSilent);
+    assert!(!table.returns_with(8), "the last promise is the one that counts");
+    table.wait(RETURN_WITHIN.checked_sub(Duration::from_millis(1)).unwrap());
+    assert!(table.returns_with(9));
+    table.promise(10);
+    table.peer(PeerEvent::ConnectionLost);
+    table.wait(RETURN_WITHIN);
+    assert_eq!(table.closed, Some(EndReason::ConnectionLost));
+    assert!(!table.returns_with(10) && !table.view.is_open());
+    assert!(table.session.seat().is_some(), "the seat is free for the next one");
+}
+
+#[test]
+fn an_expert_who_is_back_before_the_loss_was_noticed_moves_to_the_new_connection() {
+    let mut table = Table::controlling();
+    table.promise(7);
+    table.key();
+    assert!(table.returns_with(7));
+    assert!(table.view.is_open() && !table.input.is_open() && !table.keys_down);
+    assert!(table.seen.ends_with(&[Milestone::Lost, Milestone::Returned]), "{:?}", table.seen);
+}
+
+#[test]
+fn without_a_promise_a_loss_is_the_end() {
+    let mut table = Table::viewing(true);
+    assert!(!table.returns_with(0));
+    table.peer(PeerEvent::ConnectionLost);
+    assert_eq!(table.closed, Some(EndReason::ConnectionLost));
+    let mut table = Table::new(true);
+    table.promise(7);
+    table.peer(PeerEvent::ConnectionLost);
+    assert_eq!(table.closed, Some(EndReason::ConnectionLost), "nobody has said yes yet");
+}
+
+#[test]
+fn while_an_expert_is_lost_the_novice_can_end_it_and_so_can_everything_else_that_could() {
+    for (event, reason) in [
+        (LocalEvent::Stop, EndReason::NoviceStopped),
+        (LocalEvent::NobodyThere, EndReason::NoviceStopped),
+        (LocalEvent::TicketEnded, EndReason::TicketEnded),
+        (LocalEvent::HostStopping, EndReason::HostStopping),
+        (LocalEvent::DesktopLost, EndReason::DesktopLost),
+    ] {
+        let mut table = Table::viewing(true);
+        table.promise(7);
+        table.peer(PeerEvent::ConnectionLost);
+        table.local(event);
+        assert_eq!(table.closed, Some(reason));
+        assert!(!table.returns_with(7) && !table.view.is_open());
+    }
+    let mut table = Table::viewing(true);
+    table.promise(7);
+    table.peer(PeerEvent::ConnectionLost);
+    table.local(LocalEvent::ControlForbidden);
+    assert!(table.returns_with(7));
+    table.peer(PeerEvent::RequestControl);
+    assert_eq!(table.told.last(), Some(&Tell::ControlDenied), "what policy said meanwhile counts");
+}
+
 #[derive(Clone, Debug)]
 enum Happens {
     ViewYes,
@@ -341,6 +460,8 @@ enum Happens {
     Disconnect,
     Lost,
     Broken,
+    Promise(u8),
+    Return(u8),
     Wait(u16),
 }
 
@@ -364,8 +485,10 @@ fn happens() -> impl Strategy<Value = Happens> {
         3 => Just(Happens::Release),
         8 => Just(Happens::Key),
         1 => Just(Happens::Disconnect),
-        1 => Just(Happens::Lost),
+        3 => Just(Happens::Lost),
         1 => Just(Happens::Broken),
+        4 => (0..2_u8).prop_map(Happens::Promise),
+        3 => (0..2_u8).prop_map(Happens::Return),
         4 => (0..40_000_u16).prop_map(Happens::Wait),
     ]
 }
@@ -385,11 +508,13 @@ struct Model {
     noes: u8,
     quiet_until: u64,
     now: u64,
+    promise: Option<u8>,
+    lost_at: Option<u64>,
 }
 
 impl Model {
     fn request(&mut self) {
-        if !self.seen_yes || self.over || self.asked || self.control {
+        if !self.seen_yes || self.over || self.asked || self.control || self.lost_at.is_some() {
             return;
         }
         if self.lifting {
@@ -419,6 +544,31 @@ impl Model {
             (self.control, self.lifting) = (false, true);
         }
         self.asked = false;
+    }
+
+    /// The wire brings nothing any more.
+    fn is_deaf(&self) -> bool {
+        self.lost_at.is_some()
+    }
+
+    fn lose(&mut self) {
+        if self.is_deaf() {
+            return;
+        }
+        if !self.seen_yes || self.promise.is_none() {
+            return self.end();
+        }
+        (self.control, self.asked, self.lifting, self.again) = (false, false, false, false);
+        self.lost_at = Some(self.now);
+    }
+
+    fn come_back(&mut self, secret: u8) -> bool {
+        if self.over || !self.seen_yes || self.promise != Some(secret) {
+            return false;
+        }
+        self.lose();
+        (self.lost_at, self.promise) = (None, None);
+        true
     }
 
     fn end(&mut self) {
@@ -480,10 +630,18 @@ proptest! {
                 Happens::Stop => { table.local(LocalEvent::Stop); model.end() }
                 Happens::NobodyThere => { table.local(LocalEvent::NobodyThere); model.end() }
                 Happens::TicketEnded => { table.local(LocalEvent::TicketEnded); model.end() }
-                Happens::Silent => { table.local(LocalEvent::ExpertSilent); model.end() }
+                Happens::Silent => { table.local(LocalEvent::ExpertSilent); if !model.over { model.lose() } }
+                Happens::Promise(secret) => {
+                    table.promise(secret);
+                    if model.seen_yes && !model.over && !model.is_deaf() { model.promise = Some(secret) }
+                }
+                Happens::Return(secret) => {
+                    prop_assert_eq!(table.returns_with(secret), model.come_back(secret), "{:?}", model);
+                }
                 Happens::Request => { table.peer(PeerEvent::RequestControl); model.request() }
                 Happens::Release => {
                     table.peer(PeerEvent::ReleaseControl);
+                    if model.is_deaf() { continue }
                     model.asked = false;
                     model.again = false;
                     if model.control { (model.control, model.lifting) = (false, true) }
@@ -492,17 +650,18 @@ proptest! {
                     table.key();
                     prop_assert_eq!(table.landed.len() > landed, model.input_lands());
                 }
-                Happens::Disconnect => { table.peer(PeerEvent::Disconnect); model.end() }
-                Happens::Lost => { table.peer(PeerEvent::ConnectionLost); model.end() }
-                Happens::Broken => { table.peer(PeerEvent::ProtocolError); model.end() }
+                Happens::Disconnect => { table.peer(PeerEvent::Disconnect); if !model.is_deaf() { model.end() } }
+                Happens::Lost => { table.peer(PeerEvent::ConnectionLost); if !model.over { model.lose() } }
+                Happens::Broken => { table.peer(PeerEvent::ProtocolError); if !model.is_deaf() { model.end() } }
                 Happens::Wait(ms) => {
                     table.wait(Duration::from_millis(u64::from(ms)));
                     model.now += u64::from(ms);
                     if !model.over && !model.seen_yes && model.now >= 120_000 { model.end() }
                     if model.asked && model.now >= model.asked_at + 120_000 { model.refuse() }
+                    if model.lost_at.is_some_and(|at| model.now >= at + 60_000) { model.end() }
                 }
             }
-            prop_assert_eq!(table.view.is_open(), model.seen_yes && !model.over, "view gate, {:?}", model);
+            prop_assert_eq!(table.view.is_open(), model.seen_yes && !model.over && model.lost_at.is_none(), "view gate, {:?}", model);
             prop_assert_eq!(table.input.is_open(), model.input_lands(), "input gate, {:?}", model);
             prop_assert_eq!(table.closed.is_some(), model.over);
             prop_assert!(!table.keys_down || table.input.is_open() || model.gate_shut_early, "a key stays down behind a shut gate");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use integration::{Cast, Event, Failure, Outcome, Stage, probe, programs_dir};
+use integration::{Cast, Event, Failure, Outcome, Signal, Stage, probe, programs_dir};
 
 use crate::offers::serve;
 use crate::tickets::invite;
@@ -107,7 +107,7 @@ fn a_second_invitation_is_served_by_the_host_that_is_there_and_ends_with_it() ->
     let mut expert = stage.expert_called("expert").opens(&save).start()?;
     first.says("y", "view")?;
     expert.wait_event("first_frame")?;
-    drop(expert);
+    expert.signal(Signal::TERM)?;
     first.wait_event("ended")?;
     let mut expert = stage.expert().start()?;
     first.says("y", "view")?;

@@ -209,6 +209,8 @@ enum Standing {
     Viewing,
     Requested,
     Controlling,
+    /// The picture is an old one.
+    Reconnecting,
 }
 
 struct Desk {
@@ -284,7 +286,8 @@ impl ApplicationHandler<Nudge> for Desk {
 impl Desk {
     fn hear(&mut self, event_loop: &ActiveEventLoop, event: &ViewerEvent) {
         self.standing = match event {
-            ViewerEvent::Viewing { .. } => Standing::Viewing,
+            ViewerEvent::Viewing { .. } | ViewerEvent::Returned { .. } => Standing::Viewing,
+            ViewerEvent::Reconnecting => Standing::Reconnecting,
             ViewerEvent::ControlRequested => Standing::Requested,
             ViewerEvent::Controlling => Standing::Controlling,
             ViewerEvent::ControlRefused | ViewerEvent::Revoked { .. } => Standing::Viewing,
@@ -299,6 +302,8 @@ impl Desk {
         }
         let controlling = self.standing == Standing::Controlling;
         let title = self.title();
+        let grey = self.standing == Standing::Reconnecting;
+        self.draw(event_loop, |shown, picture| shown.set_grey(grey, picture));
         match &mut self.shown {
             Some(shown) => shown.set_standing(&title, controlling, &self.picture),
             None => {
@@ -356,6 +361,7 @@ impl Desk {
         let novice = &self.novice;
         match self.standing {
             Standing::Waiting => format!("{novice} - waiting"),
+            Standing::Reconnecting => format!("{novice} - the connection is lost, reconnecting"),
             Standing::Viewing => format!("{novice} - view only (Ctrl+Alt+C asks for control)"),
             Standing::Requested => format!("{novice} - view only, asking for control (Ctrl+Alt+E withdraws)"),
             Standing::Controlling => format!("{novice} - controlling (Ctrl+Alt+E gives control back)"),

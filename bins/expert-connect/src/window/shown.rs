@@ -30,6 +30,8 @@ pub(super) struct Shown {
     overlay: Option<Overlay>,
     local: LocalCursor,
     controlling: bool,
+    /// The picture is an old one, and looks so.
+    grey: bool,
     /// Presenting only queues requests here, see [`Shown::flush`].
     on_x11: bool,
 }
@@ -74,6 +76,7 @@ impl Shown {
             overlay: None,
             local: LocalCursor::Icon(CursorIcon::Default),
             controlling: false,
+            grey: false,
             on_x11,
         };
         shown.take_size(size)?;
@@ -94,6 +97,15 @@ impl Shown {
             // A failure to draw shows again with the next picture.
             let _ = self.draw_areas(picture, before.into_iter().chain(self.sprite_area()).collect());
         }
+    }
+
+    /// Shows the picture in half its light while it is not known whether it is still true.
+    pub(super) fn set_grey(&mut self, grey: bool, picture: &Picture) -> Result<(), String> {
+        if self.grey == grey {
+            return Ok(());
+        }
+        self.grey = grey;
+        self.draw_everything(picture)
     }
 
     pub(super) fn set_cursor(&mut self, event_loop: &ActiveEventLoop, cursor: Cursor, picture: &Picture) {
@@ -182,6 +194,10 @@ impl Shown {
             2 => areas.iter().chain(&self.last).copied().collect(),
             _ => vec![view.everything()],
         };
+        if self.grey {
+            // What is painted twice would be darkened twice.
+            paint = vec![view.everything()];
+        }
         let everything = paint.first() == Some(&view.everything());
         let overlay = self.overlay.as_ref().zip(Overlay::area(size));
         let overlay = overlay.filter(|(_, over)| paint.iter().any(|area| area.touches(*over)));
@@ -192,6 +208,9 @@ impl Shown {
             let canvas = picture.lock();
             for &area in &paint {
                 view.paint(area, &canvas, &mut buffer);
+            }
+            if self.grey {
+                buffer.iter_mut().for_each(|pixel| *pixel = (*pixel >> 1) & HALF);
             }
             if let Some(area) = sprite {
                 draw_sprite(&self.sprite, &view, area, size.0, &mut buffer);
@@ -284,3 +303,6 @@ fn room_for(event_loop: &ActiveEventLoop, desktop: (u16, u16)) -> PhysicalSize<u
         None => wanted,
     }
 }
+
+/// Leaves each colour its upper seven bits after a shift by one.
+const HALF: u32 = 0x007f_7f7f;

@@ -326,6 +326,7 @@ impl Desk {
         let (text, buttons) = match &self.status {
             Status::Waiting => return None,
             Status::Viewing { asker, since } => (prompt::sees(asker, *since, now), vec![button(Does::Stop)]),
+            Status::Lost { asker, .. } => (prompt::lost(asker), vec![button(Does::Stop)]),
             Status::Controlling { asker, since } => {
                 (prompt::controls(asker, *since, now), vec![button(Does::TakeBack), button(Does::Stop)])
             }

@@ -1,7 +1,8 @@
 //! From an encrypted line to an RDP connection with our channels joined: the ordinary sequence with the values that
 //! make it Remote Assistance. Source: session-protocol section 3.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use ironrdp_connector::{
     BitmapConfig, ClientConnector, Config, ConnectionOutcome, ConnectionResult, ConnectorError, ConnectorErrorKind,
@@ -16,6 +17,7 @@ use ironrdp_pdu::rdp::client_info::{PerformanceFlags, TimezoneInfo};
 use ironrdp_tokio::{
     FramedWrite as _, ShouldUpgrade, TokioFramed, connect_begin, mark_as_upgraded, single_sequence_step,
 };
+use ra_channels::again::AgainExpert;
 use ra_channels::encomsp::EncomspExpert;
 use ra_channels::remdesk::RemdeskExpert;
 use tokio::time::timeout;
@@ -24,7 +26,6 @@ use tracing::debug;
 
 use super::graphics::Graphics;
 use super::{MAX_SIDE, WireError};
-use crate::dial::ATTEMPT;
 use crate::pipeline::Inlet;
 use crate::plan::Plan;
 use crate::way::Transport;
@@ -33,6 +34,8 @@ use crate::way::Transport;
 pub(crate) struct Joined {
     pub(crate) framed: TokioFramed<TlsStream<Transport>>,
     pub(crate) result: ConnectionResult,
+    /// This end's address, where the connection has one.
+    pub(crate) local: Option<IpAddr>,
 }
 
 /// What every attempt of a plan says about itself. The session id only leaves with Client Info, to the winner.
@@ -41,12 +44,14 @@ pub(crate) struct Introduction(Config);
 
 /// Both sides agreed to TLS; it has not begun.
 pub(crate) struct Agreed {
+    local: Option<IpAddr>,
     connector: ClientConnector,
     upgrade: ShouldUpgrade,
 }
 
 /// TLS stands; of RDP nothing more than the connection request has been said.
 pub(crate) struct Secured {
+    local: Option<IpAddr>,
     framed: TokioFramed<TlsStream<Transport>>,
     connector: ClientConnector,
 }
@@ -63,7 +68,8 @@ impl Introduction {
         let upgrade = connect_begin(&mut framed, &mut connector).await.map_err(|error| error.to_string())?;
         let (stream, early) = framed.into_inner();
         if early.is_empty() {
-            Ok((stream, Agreed { connector, upgrade }))
+            let local = Some(local.ip()).filter(|ip| !ip.is_unspecified());
+            Ok((stream, Agreed { local, connector, upgrade }))
         } else {
             // Whoever speaks here wants to be heard as part of what follows.
             Err("the other side spoke before the encryption stood".to_owned())
@@ -73,9 +79,9 @@ impl Introduction {
 
 impl Agreed {
     pub(crate) fn secured(self, stream: TlsStream<Transport>) -> Secured {
-        let Self { mut connector, upgrade } = self;
+        let Self { local, mut connector, upgrade } = self;
         mark_as_upgraded(upgrade, &mut connector);
-        Secured { framed: TokioFramed::new(stream), connector }
+        Secured { local, framed: TokioFramed::new(stream), connector }
     }
 }
 
@@ -131,13 +137,19 @@ fn configuration(plan: &Plan, client_name: &str) -> Config {
 }
 
 /// Goes through the connection sequence: Client Info, licence, capabilities, finalisation.
-pub(crate) async fn join(line: Secured, remdesk: RemdeskExpert, graphics: Inlet) -> Result<Joined, WireError> {
-    let Secured { mut framed, mut connector } = line;
+pub(crate) async fn join(
+    line: Secured,
+    remdesk: RemdeskExpert,
+    graphics: Inlet,
+    patience: Duration,
+) -> Result<Joined, WireError> {
+    let Secured { local, mut framed, mut connector } = line;
     connector.attach_static_channel(remdesk);
     connector.attach_static_channel(EncomspExpert::new());
+    connector.attach_static_channel(AgainExpert::new());
     connector.attach_static_channel(DrdynvcClient::new().with_dynamic_channel(Graphics::new(graphics)));
 
-    let outcome = timeout(ATTEMPT, sequence(&mut framed, &mut connector)).await.map_err(|_| WireError::TimeOut)??;
+    let outcome = timeout(patience, sequence(&mut framed, &mut connector)).await.map_err(|_| WireError::TimeOut)??;
     let result = match outcome {
         ConnectionOutcome::Connected(result) => result,
         // A novice's computer is this one and no other: the invitation named it.
@@ -147,7 +159,7 @@ pub(crate) async fn join(line: Secured, remdesk: RemdeskExpert, graphics: Inlet)
     if size.width == 0 || size.height == 0 || size.width > MAX_SIDE || size.height > MAX_SIDE {
         return Err(WireError::protocol("a desktop of impossible size"));
     }
-    Ok(Joined { framed, result })
+    Ok(Joined { framed, result, local })
 }
 
 async fn sequence(

@@ -4,11 +4,12 @@ mod connect;
 mod cursor;
 mod frame;
 mod graphics;
+mod life;
 mod send;
 mod session;
 
 pub(crate) use connect::{Introduction, Secured, join};
-pub(crate) use session::Session;
+pub(crate) use session::{Ending, Session};
 
 /// The largest desktop that is shown, each way, in pixels: the limit of RDP's own display channel, and with 4 bytes
 /// a pixel the point where one picture takes 256 MiB. Source: [MS-RDPEDISP] 2.2.2.2.1.

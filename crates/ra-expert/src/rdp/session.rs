@@ -13,6 +13,7 @@ use ironrdp_session::image::DecodedImage;
 use ironrdp_session::{ActiveStage, ActiveStageBuilder, ActiveStageOutput};
 use ironrdp_svc::{SvcClientProcessor, SvcMessage, SvcProcessorMessages};
 use ironrdp_tokio::{FramedWrite as _, TokioFramed, single_sequence_step};
+use ra_channels::again::{AgainExpert, Secret};
 use ra_channels::encomsp::{self, EncomspExpert, Rights};
 use ra_channels::remdesk::{self, ControlNotice, RemdeskExpert, Version};
 use ra_session::expert::{Change, Expert, ExpertState, FromNovice};
@@ -24,6 +25,7 @@ use tracing::{debug, info};
 use super::connect::{Joined, broken};
 use super::frame::Guard;
 use super::graphics::Graphics;
+use super::life::{Act, Life};
 use super::{MAX_SIDE, WireError, cursor, send};
 use crate::driver::{Sight, Wishes};
 use crate::event::{EndReason, Face, ViewerEvent};
@@ -52,11 +54,28 @@ pub(crate) struct Session<'a> {
     time_up: Option<Instant>,
     viewing_since: Option<Instant>,
     authenticated: bool,
+    refused: bool,
     proof_sent: bool,
+    /// The connection takes the place of one that was lost.
+    returns: Option<Secret>,
+    /// By what the next one can take the place of this one.
+    promise: Option<Secret>,
+    life: Life,
     /// The server has announced another size for its bitmaps.
     resized: bool,
     painted: bool,
     first_frame: bool,
+}
+
+/// How a session ended.
+pub(crate) struct Ending {
+    pub(crate) reason: EndReason,
+    /// What brings the expert back, where it was promised.
+    pub(crate) promise: Option<Secret>,
+    /// When the expert wants the end of it, if by the clock.
+    pub(crate) time_up: Option<Instant>,
+    /// The novice's computer said no, which asking again does not change.
+    pub(crate) refused: bool,
 }
 
 /// The loop goes on, or the session is over.
@@ -72,9 +91,10 @@ impl<'a> Session<'a> {
         face: &'a dyn Face,
         controls: &'a Controls,
         wishes: Wishes,
+        returns: Option<Secret>,
     ) -> Self {
-        let Joined { framed, result } = joined;
-        let size = result.desktop_size;
+        let Joined { framed, result, local } = joined;
+        let (size, time_up) = (result.desktop_size, wishes.time_up);
         let stage = ActiveStageBuilder {
             static_channels: result.static_channels,
             user_channel_id: result.user_channel_id,
@@ -99,11 +119,15 @@ impl<'a> Session<'a> {
             face,
             controls,
             wishes,
-            deadline: Some(Instant::now() + HELLO),
-            time_up: None,
+            deadline: Some(Instant::now() + if returns.is_some() { HELLO_AGAIN } else { HELLO }),
+            time_up,
             viewing_since: None,
             authenticated: false,
+            refused: false,
             proof_sent: false,
+            returns,
+            promise: None,
+            life: Life::new(Instant::now(), local),
             resized: false,
             painted: false,
             first_frame: false,
@@ -111,29 +135,42 @@ impl<'a> Session<'a> {
     }
 
     /// Runs to the end. Whatever way it ends, the other side is told if it still listens.
-    pub(crate) async fn run(mut self) -> EndReason {
+    pub(crate) async fn run(mut self) -> Ending {
+        let mut refused = false;
+        let shown = self.show_secret().await;
         let reason = loop {
+            if let Err(error) = &shown {
+                break self.reason_of(error);
+            }
             match self.step().await {
                 Ok(Step::Go) => {}
-                Ok(Step::End(reason)) => break reason,
+                Ok(Step::End(reason)) => {
+                    refused = self.refused;
+                    break reason;
+                }
                 Err(error) => break self.reason_of(&error),
             }
         };
-        if let Err(error) = timeout(FAREWELL, self.take_leave()).await.unwrap_or(Err(WireError::TimeOut)) {
+        // Whoever was lost is told nothing: a goodbye that arrives after all would be the end of what may go on.
+        if reason != EndReason::Lost
+            && let Err(error) = timeout(FAREWELL, self.take_leave()).await.unwrap_or(Err(WireError::TimeOut))
+        {
             debug!(%error, "the farewell was not heard");
         }
         // The picture that is left behind is the last one that came.
         let _in_time = timeout(FAREWELL, self.see_the_rest()).await;
-        reason
+        Ending { reason, promise: self.promise, time_up: self.time_up, refused }
     }
 
     async fn step(&mut self) -> Result<Step, WireError> {
         let deadline = self.deadline;
         let time_up = self.time_up;
+        let ask_at = self.promise.is_some().then(|| self.life.next());
         tokio::select! {
             // Whoever sends more than is decoded waits; everything else goes on.
             frame = self.framed.read_pdu(), if self.sight.decoding.has_room() => {
                 let (action, frame) = frame?;
+                self.life.heard(Instant::now());
                 self.sight.counters.received(frame.len());
                 self.guard.check(action, &frame, self.activation.io_channel_id())?;
                 self.take_in(action, &frame).await
@@ -150,6 +187,7 @@ impl<'a> Session<'a> {
                 info!(state = ?self.expert.state(), "no answer in time");
                 Ok(Step::End(if self.proof_sent { EndReason::NoAnswer } else { EndReason::NotReached }))
             }
+            () = sleep_until(ask_at.unwrap_or_else(Instant::now)), if ask_at.is_some() => self.ask_after_them().await,
             () = sleep_until(time_up.unwrap_or_else(Instant::now)), if time_up.is_some() => {
                 Ok(Step::End(EndReason::Asked))
             }
@@ -188,6 +226,35 @@ impl<'a> Session<'a> {
         match self.listen().await? {
             Step::Go => Ok(end.map_or(Step::Go, Step::End)),
             ended @ Step::End(_) => Ok(ended),
+        }
+    }
+
+    /// First of all on a connection that takes the place of another one.
+    async fn show_secret(&mut self) -> Result<(), WireError> {
+        let Some(secret) = self.returns.clone() else { return Ok(()) };
+        let message = self.stage.get_svc_processor_mut::<AgainExpert>().map(|again| again.show(&secret));
+        match message {
+            Some(message) => self.say::<AgainExpert>(message.into()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing was heard or said for a while: asks whether anybody is there, or gives up.
+    async fn ask_after_them(&mut self) -> Result<Step, WireError> {
+        if !self.sight.decoding.has_room() {
+            // Nothing is heard since nothing is read.
+            self.life.heard(Instant::now());
+        }
+        match self.life.act(Instant::now()) {
+            Act::Wait => Ok(Step::Go),
+            Act::Ask => {
+                let ping = self.stage.get_svc_processor_mut::<AgainExpert>().map(|again| again.ping());
+                if let Some(ping) = ping {
+                    self.say::<AgainExpert>(ping.into()).await?;
+                }
+                Ok(Step::Go)
+            }
+            Act::GiveUp => Err(WireError::Gone(std::io::ErrorKind::TimedOut.into())),
         }
     }
 
@@ -268,13 +335,16 @@ impl<'a> Session<'a> {
 
     /// Hears what `remdesk` and `encomsp` have brought.
     async fn listen(&mut self) -> Result<Step, WireError> {
+        if let Some(promise) = self.stage.get_svc_processor_mut::<AgainExpert>().and_then(AgainExpert::take_promise) {
+            self.promise = Some(promise);
+        }
         for event in
             self.stage.get_svc_processor_mut::<RemdeskExpert>().map(RemdeskExpert::take_events).unwrap_or_default()
         {
             let said = match event {
                 remdesk::ExpertEvent::ProofSent => {
                     self.proof_sent = true;
-                    self.deadline = Some(Instant::now() + CONSENT);
+                    self.deadline = Some(Instant::now() + if self.returns.is_some() { HELLO_AGAIN } else { CONSENT });
                     continue;
                 }
                 remdesk::ExpertEvent::Authenticated => {
@@ -287,6 +357,7 @@ impl<'a> Session<'a> {
                 }
                 remdesk::ExpertEvent::Refused(code) => {
                     info!(code = code.number(), "the novice's computer says: {code}");
+                    self.refused = true;
                     return Ok(Step::End(EndReason::of_result(code.number())));
                 }
                 remdesk::ExpertEvent::Control(notice) => match notice {
@@ -330,9 +401,14 @@ impl<'a> Session<'a> {
             Change::Viewing => {
                 self.deadline = None;
                 self.viewing_since = Some(Instant::now());
-                self.time_up = self.wishes.time_limit.map(|limit| Instant::now() + limit);
+                if self.time_up.is_none() {
+                    self.time_up = self.wishes.time_limit.map(|limit| Instant::now() + limit);
+                }
                 let (width, height) = (self.image.width(), self.image.height());
-                self.face.event(&ViewerEvent::Viewing { width, height });
+                self.face.event(&match self.returns {
+                    Some(_) => ViewerEvent::Returned { width, height },
+                    None => ViewerEvent::Viewing { width, height },
+                });
                 self.note_first_frame();
             }
             Change::Controlling => {
@@ -511,6 +587,7 @@ impl<'a> Session<'a> {
         if frame.is_empty() {
             return Ok(());
         }
+        self.life.said(Instant::now());
         timeout(WRITE, self.framed.write_all(frame)).await.map_err(|_| WireError::TimeOut)??;
         Ok(())
     }
@@ -547,6 +624,8 @@ impl<'a> Session<'a> {
     }
 }
 
+/// The same, and for its word, on a connection that takes the place of another one: nobody has to think.
+const HELLO_AGAIN: Duration = Duration::from_secs(10);
 /// The novice's computer has this long to say hello once the connection stands. Source: session-protocol 7.2.
 const HELLO: Duration = Duration::from_secs(30);
 /// A person may think. Ours answers within 120 s or says that nobody did; others know no limit.

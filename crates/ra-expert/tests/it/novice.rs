@@ -15,6 +15,7 @@ use ironrdp_pdu::{Action, mcs};
 use ironrdp_svc::{StaticChannelSet, SvcMessage, server_encode_svc_messages};
 use ironrdp_tokio::{FramedWrite as _, TokioFramed};
 use ra_channels::ToExpert;
+use ra_channels::again::{self, AgainNovice};
 use ra_channels::encomsp::{self, EncomspNovice, ParticipantId, Rights};
 use ra_channels::remdesk::{self, RemdeskNovice};
 use ra_expert::Duplex;
@@ -45,6 +46,8 @@ pub(crate) struct Line {
 pub(crate) enum Heard {
     Remdesk(Vec<remdesk::NoviceEvent>),
     Encomsp(Vec<encomsp::NoviceEvent>),
+    /// A secret, or a ping.
+    Again(Option<again::Secret>),
     Input(Vec<FastPathInputEvent>),
     Other,
     Closed,
@@ -74,6 +77,7 @@ impl Novice {
         let mut acceptor = Acceptor::new(SecurityProtocol::SSL, size, capabilities(size), None);
         acceptor.attach_static_channel(RemdeskNovice::new());
         acceptor.attach_static_channel(EncomspNovice::new(ParticipantId(5), "Expert").unwrap());
+        acceptor.attach_static_channel(AgainNovice::new());
         let mut framed = TokioFramed::new(stream);
         let mut buffer = WriteBuf::new();
         while acceptor.reached_security_upgrade().is_none() {
@@ -233,9 +237,23 @@ impl Line {
         let _answers = processor.process(&data.user_data).unwrap();
         if self.channels.get_channel_id_by_type::<RemdeskNovice>() == Some(channel) {
             Heard::Remdesk(self.remdesk().take_events())
+        } else if self.channels.get_channel_id_by_type::<AgainNovice>() == Some(channel) {
+            Heard::Again(self.again().take_shown())
         } else {
             Heard::Encomsp(self.encomsp().take_events())
         }
+    }
+
+    /// Promises a way back.
+    pub(crate) async fn promise(&mut self, secret: u8) {
+        let channel = self.channels.get_channel_id_by_type::<AgainNovice>().unwrap();
+        let promise = self.again().promise(&secret_of(secret));
+        self.say(channel, promise).await;
+    }
+
+    fn again(&mut self) -> &mut AgainNovice {
+        let channel = self.channels.get_by_type_mut::<AgainNovice>().unwrap();
+        channel.channel_processor_downcast_mut().unwrap()
     }
 
     pub(crate) fn remdesk(&mut self) -> &mut RemdeskNovice {
@@ -247,6 +265,11 @@ impl Line {
         let channel = self.channels.get_by_type_mut::<EncomspNovice>().unwrap();
         channel.channel_processor_downcast_mut().unwrap()
     }
+}
+
+/// A secret of a test.
+pub(crate) fn secret_of(byte: u8) -> again::Secret {
+    again::Secret::new(zeroize::Zeroizing::new([byte; again::SECRET_BYTES]))
 }
 
 fn capabilities(size: DesktopSize) -> Vec<CapabilitySet> {

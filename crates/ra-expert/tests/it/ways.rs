@@ -3,13 +3,16 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use ra_expert::{EndReason, Face, Options, Plan, Viewer, ViewerEvent, Way};
+use ra_channels::again::Secret;
+use ra_channels::encomsp::Rights;
+use ra_channels::remdesk::{NoviceEvent, ResultCode};
+use ra_expert::{Duplex, EndReason, Face, InputEvent, Options, Plan, Redial, Redialling, Viewer, ViewerEvent, Way};
 use ra_ticket::Endpoint;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, DuplexStream};
 use tokio::net::TcpStream;
 
 use crate::computer::{Answer, Computer, Identity};
-use crate::novice::Novice;
+use crate::novice::{Heard, Line, Novice, secret_of};
 use crate::witness::{PATIENCE, Witness, by_certificate, by_nothing};
 
 #[tokio::test]
@@ -110,6 +113,136 @@ async fn an_expert_who_has_had_enough_while_waiting_is_not_kept() {
         controls.end();
     };
     assert_eq!(both(viewer.run(), end).await.0, EndReason::Asked);
+}
+
+/// Brings a connection each time it is asked, and hands the other ends out.
+struct Brings(tokio::sync::mpsc::UnboundedSender<DuplexStream>);
+
+impl Redial for Brings {
+    fn redial(&self) -> Redialling<'_> {
+        Box::pin(async {
+            let (ours, theirs) = tokio::io::duplex(1 << 16);
+            self.0.send(theirs).map_err(|_| std::io::Error::from(std::io::ErrorKind::ConnectionRefused))?;
+            Ok(Box::new(ours) as Box<dyn Duplex>)
+        })
+    }
+}
+
+/// Waits for the proof, with what was shown before it.
+async fn proof_and_secret(line: &mut Line) -> Option<Secret> {
+    for message in line.remdesk().hello() {
+        line.say_remdesk(message).await;
+    }
+    let mut shown = None;
+    loop {
+        match line.hear().await {
+            Heard::Again(secret) => shown = secret.or(shown),
+            Heard::Remdesk(events) if events.iter().any(|event| matches!(event, NoviceEvent::Proof(_))) => {
+                return shown;
+            }
+            Heard::Closed => panic!("it has gone"),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn s052_a_session_that_is_lost_comes_back_by_its_secret_and_without_control() {
+    let identity = Identity::new();
+    let novice = Novice::listen(&identity).await;
+    let (brings, mut brought) = tokio::sync::mpsc::unbounded_channel();
+    let (ours, theirs) = tokio::io::duplex(1 << 16);
+    let way = Way::over(ours, nowhere()).with_redial(Arc::new(Brings(brings)));
+    let witness = Arc::new(Witness::default());
+    let mut options = Options::default();
+    options.request_control = true;
+    let plan = by_certificate(vec![nowhere()], identity.certificate());
+    let viewer = Viewer::new(plan, options, Arc::clone(&witness) as Arc<dyn Face>).by(way);
+    let controls = viewer.controls();
+    let script = async {
+        let mut line = novice.receive(theirs).await;
+        assert!(proof_and_secret(&mut line).await.is_none(), "there is none on the first connection");
+        line.admit().await;
+        line.promise(7).await;
+        line.promise(8).await;
+        line.rights(Rights::ViewAndInteract).await;
+        witness.sees(|event| matches!(event, ViewerEvent::Viewing { .. })).await;
+        drop(line);
+        witness.sees(|event| *event == ViewerEvent::Reconnecting).await;
+
+        // A connection that breaks before the picture is back spends nothing.
+        drop(brought.recv().await.unwrap());
+        let mut line = novice.receive(brought.recv().await.unwrap()).await;
+        let shown = proof_and_secret(&mut line).await;
+        assert!(shown == Some(secret_of(8)), "the last one that was promised");
+        line.admit().await;
+        line.promise(9).await;
+        witness.sees(|event| matches!(event, ViewerEvent::Returned { .. })).await;
+        controls.send(InputEvent::Unicode { unit: 0x61, pressed: true });
+        controls.end();
+        let mut heard = Vec::new();
+        loop {
+            match line.hear().await {
+                Heard::Closed => break,
+                word => heard.push(word),
+            }
+        }
+        let touched = heard.iter().any(|word| matches!(word, Heard::Input(_) | Heard::Encomsp(_)));
+        assert!(!touched, "neither a key nor a request: {heard:?}");
+    };
+    let (reason, ()) = both(viewer.run(), script).await;
+    assert_eq!(reason, EndReason::Asked);
+    assert_eq!(witness.count(|event| matches!(event, ViewerEvent::Viewing { .. })), 1);
+    assert_eq!(witness.count(|event| *event == ViewerEvent::Controlling), 0);
+}
+
+#[tokio::test]
+async fn who_is_not_taken_back_is_lost() {
+    let identity = Identity::new();
+    let novice = Novice::listen(&identity).await;
+    let (brings, mut brought) = tokio::sync::mpsc::unbounded_channel();
+    let (ours, theirs) = tokio::io::duplex(1 << 16);
+    let way = Way::over(ours, nowhere()).with_redial(Arc::new(Brings(brings)));
+    let witness = Arc::new(Witness::default());
+    let viewer = viewer(by_certificate(vec![nowhere()], identity.certificate()), way, &witness);
+    let script = async {
+        let mut line = novice.receive(theirs).await;
+        line.hello().await;
+        line.admit().await;
+        line.promise(7).await;
+        witness.sees(|event| matches!(event, ViewerEvent::Viewing { .. })).await;
+        drop(line);
+        let mut line = novice.receive(brought.recv().await.unwrap()).await;
+        assert!(proof_and_secret(&mut line).await == Some(secret_of(7)));
+        let busy = line.remdesk().result(ResultCode::AlreadyBeingHelped);
+        line.say_remdesk(busy).await;
+        line
+    };
+    let (reason, _line) = both(viewer.run(), script).await;
+    assert_eq!(reason, EndReason::Lost);
+    assert_eq!(witness.count(|event| matches!(event, ViewerEvent::Returned { .. })), 0);
+}
+
+/// A novice's computer that knows no way back promises none.
+#[tokio::test]
+async fn without_a_promise_a_loss_is_the_end() {
+    let identity = Identity::new();
+    let novice = Novice::listen(&identity).await;
+    let (brings, mut brought) = tokio::sync::mpsc::unbounded_channel();
+    let (ours, theirs) = tokio::io::duplex(1 << 16);
+    let way = Way::over(ours, nowhere()).with_redial(Arc::new(Brings(brings)));
+    let witness = Arc::new(Witness::default());
+    let viewer = viewer(by_certificate(vec![nowhere()], identity.certificate()), way, &witness);
+    let script = async {
+        let mut line = novice.receive(theirs).await;
+        line.hello().await;
+        line.admit().await;
+        witness.sees(|event| matches!(event, ViewerEvent::Viewing { .. })).await;
+    };
+    let (reason, ()) = both(viewer.run(), script).await;
+    assert_eq!(reason, EndReason::Lost);
+    assert_eq!(witness.count(|event| *event == ViewerEvent::Reconnecting), 0);
+    assert!(brought.try_recv().is_err(), "nobody was dialled again");
 }
 
 fn viewer(plan: Plan, way: Way, witness: &Arc<Witness>) -> Viewer {

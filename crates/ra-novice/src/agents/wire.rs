@@ -103,6 +103,13 @@ pub(super) enum FromHost {
         /// Since when, in seconds since 1970, UTC.
         since: u64,
     },
+    /// The connection of somebody who saw it is gone; they may come back.
+    Lost {
+        /// Who.
+        who: Who,
+        /// Since when they saw, in seconds since 1970, UTC.
+        since: u64,
+    },
     /// Somebody sees and controls it.
     Controlling {
         /// Who.
@@ -151,6 +158,7 @@ impl FromHost {
         match status {
             Status::Waiting => Self::Waiting,
             Status::Viewing { asker, since } => Self::Viewing { who: Who::of(asker), since: seconds(since) },
+            Status::Lost { asker, since } => Self::Lost { who: Who::of(asker), since: seconds(since) },
             Status::Controlling { asker, since } => Self::Controlling { who: Who::of(asker), since: seconds(since) },
         }
     }
@@ -213,6 +221,7 @@ impl Scene {
             FromHost::Withdraw => Self::Withdraw,
             FromHost::Waiting => Self::Show(Status::Waiting),
             FromHost::Viewing { who, since } => Self::Show(Status::Viewing { asker: who.asker()?, since: at(since)? }),
+            FromHost::Lost { who, since } => Self::Show(Status::Lost { asker: who.asker()?, since: at(since)? }),
             FromHost::Controlling { who, since } => {
                 Self::Show(Status::Controlling { asker: who.asker()?, since: at(since)? })
             }
@@ -325,6 +334,7 @@ mod tests {
             Status::Viewing { asker: asker(), since },
             Status::Controlling { asker: Asker { known: Known::Claimed, ..asker() }, since },
             Status::Viewing { asker: Asker { known: Known::Password, ..asker() }, since },
+            Status::Lost { asker: asker(), since },
         ] {
             let line = line_of(&FromHost::status(&status)).unwrap();
             assert_eq!(from_host(&line).unwrap(), Scene::Show(status));

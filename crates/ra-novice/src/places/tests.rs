@@ -60,6 +60,7 @@ impl Place for Fake {
             Status::Waiting => "waiting",
             Status::Viewing { .. } => "viewing",
             Status::Controlling { .. } => "controlling",
+            Status::Lost { .. } => "lost",
         });
     }
 }

@@ -12,6 +12,7 @@ use ironrdp_pdu::nego::SecurityProtocol;
 use ironrdp_pdu::x224::X224;
 use ironrdp_pdu::{mcs, rdp};
 use ironrdp_tokio::TokioFramed;
+use ra_channels::again::AgainNovice;
 use ra_channels::encomsp::{EncomspNovice, ParticipantId};
 use ra_channels::remdesk::RemdeskNovice;
 use ra_ticket::KeyFingerprint;
@@ -76,6 +77,7 @@ pub(crate) async fn accept(
     if let Ok(encomsp) = EncomspNovice::new(EXPERT, "Expert") {
         acceptor.attach_static_channel(encomsp);
     }
+    acceptor.attach_static_channel(AgainNovice::new());
     acceptor.attach_static_channel(DrdynvcServer::new().with_dynamic_channel(graphics.channel()));
 
     let mut framed = TokioFramed::new_with_leftover(stream, leftover);

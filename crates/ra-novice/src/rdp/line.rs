@@ -17,11 +17,14 @@ use ironrdp_pdu::x224::X224;
 use ironrdp_pdu::{Action, mcs};
 use ironrdp_svc::{StaticChannelSet, SvcMessage, SvcProcessor, server_encode_svc_messages};
 use ironrdp_tokio::TokioFramed;
+use ra_channels::again::{self, AgainNovice};
 use ra_channels::encomsp::{self, EncomspNovice, Rights};
 use ra_channels::remdesk::{self, ControlNotice, RemdeskNovice, ResultCode, Version};
-use ra_session::{InputEvent, RevokedBy, Tell, ViewGate};
+use ra_session::{InputEvent, ReturnSecret, RevokedBy, Tell, ViewGate};
 use tokio::io::ReadHalf;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use super::metered::Allowance;
 use super::pictures::{FromGraphics, GraphicsClient, GraphicsInbox};
@@ -86,6 +89,8 @@ pub(crate) struct Line {
     size: DesktopSize,
     /// The novice said yes: everything is parsed.
     open: bool,
+    /// When anything came last.
+    last_heard: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +100,8 @@ struct Numbers {
     remdesk: u16,
     encomsp: Option<u16>,
     drdynvc: Option<u16>,
+    /// Of experts who can come back after a loss.
+    again: Option<u16>,
 }
 
 impl Line {
@@ -113,6 +120,7 @@ impl Line {
             remdesk: channels.get_channel_id_by_type::<RemdeskNovice>()?,
             encomsp: channels.get_channel_id_by_type::<EncomspNovice>(),
             drdynvc: channels.get_channel_id_by_type::<DrdynvcServer>(),
+            again: channels.get_channel_id_by_type::<AgainNovice>(),
         };
         let early = result.client_early_capability_flags;
         let client = GraphicsClient {
@@ -135,6 +143,7 @@ impl Line {
             allowance,
             size,
             open: false,
+            last_heard: Instant::now(),
         })
     }
 
@@ -179,6 +188,7 @@ impl Line {
                 return Ok(heard);
             }
             let (action, frame) = self.reader.read_pdu().await?;
+            self.last_heard = Instant::now();
             let heard = match action {
                 Action::X224 => self.hear_slow(&frame),
                 Action::FastPath if self.open => self.hear_fast(&frame),
@@ -261,6 +271,30 @@ impl Line {
         self.remdesk().and_then(|remdesk| remdesk.version())
     }
 
+    /// Whether the expert knows how to come back after a loss.
+    pub(crate) fn can_return(&self) -> bool {
+        self.numbers.again.is_some()
+    }
+
+    /// Promises that whoever shows this secret on another connection is this expert.
+    pub(crate) fn promise(&mut self, secret: &ReturnSecret) -> Result<(), LineError> {
+        let Some(number) = self.numbers.again else { return Ok(()) };
+        let secret = again::Secret::new(Zeroizing::new(*secret.bytes()));
+        let message = self.channel::<AgainNovice>().map(|again| again.promise(&secret));
+        self.say(number, message.into_iter().map(SvcMessage::from).collect())
+    }
+
+    /// The secret of a connection before, where the expert has shown one.
+    pub(crate) fn take_shown(&mut self) -> Option<ReturnSecret> {
+        let shown = self.channel::<AgainNovice>().and_then(AgainNovice::take_shown)?;
+        Some(ReturnSecret::new(shown.into_bytes()))
+    }
+
+    /// When anything came last.
+    pub(crate) fn last_heard(&self) -> Instant {
+        self.last_heard
+    }
+
     /// What the expert can be shown.
     pub(crate) fn graphics_client(&self) -> GraphicsClient {
         self.client.clone()
@@ -333,6 +367,9 @@ impl Line {
         if number == self.numbers.remdesk {
             self.hear_channel(number, &data.user_data)?;
             self.hear_remdesk();
+        } else if Some(number) == self.numbers.again {
+            // Also before the yes: a few bytes that show who it was before, and ask whether anybody is there.
+            self.hear_channel(number, &data.user_data)?;
         } else if !self.open {
             // Dropped unread: nobody has said yes to anything yet.
         } else if number == self.numbers.io {

@@ -3,8 +3,8 @@
 mod session;
 mod states;
 
-pub use session::{ANSWER_WITHIN, NOES_TO_CONTROL, QUIET_AFTER_NO, Session, State};
+pub use session::{ANSWER_WITHIN, NOES_TO_CONTROL, NotTheirs, QUIET_AFTER_NO, RETURN_WITHIN, Session, State};
 pub use states::{
-    Admission, AwaitingConsent, Connecting, ControlRequested, Controlling, Ended, InputPermit, Revoked, ViewPermit,
-    Viewing,
+    Admission, AwaitingConsent, Connecting, ControlRequested, Controlling, Ended, InputPermit, Lost, Revoked,
+    ViewPermit, Viewing,
 };

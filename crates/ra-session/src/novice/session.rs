@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use ra_policy::ControlAllowed;
 
-use super::states::{Admission, AwaitingConsent, Connecting, ControlRequested, Controlling, Ended, Revoked, Viewing};
+use super::states::{
+    Admission, AwaitingConsent, Connecting, ControlRequested, Controlling, Ended, Lost, Revoked, Viewing,
+};
+use crate::again::ReturnSecret;
 use crate::effect::{Effect, EndReason, Milestone, RevokedBy, Tell};
 use crate::event::{LocalEvent, PeerEvent};
 use crate::gate::Seat;
@@ -18,6 +21,14 @@ pub const QUIET_AFTER_NO: Duration = Duration::from_secs(10);
 
 /// After so many noes in one session nobody is asked any more (R40a).
 pub const NOES_TO_CONTROL: u8 = 3;
+
+/// After a loss the expert may come back for so long; then it is over.
+pub const RETURN_WITHIN: Duration = Duration::from_secs(60);
+
+/// Whoever showed this secret is not the expert of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the secret of this session")]
+pub struct NotTheirs;
 
 /// One expert's session, from the first question to its end.
 ///
@@ -39,6 +50,7 @@ pub enum State {
     ControlRequested(ControlRequested),
     Controlling(Controlling),
     Revoked(Revoked),
+    Lost(Lost),
     Ended(Ended),
 }
 
@@ -79,10 +91,11 @@ impl Session {
     pub fn handle_local(&mut self, now: Moment, event: LocalEvent) -> Vec<Effect> {
         self.step(|state, control| match state {
             State::AwaitingConsent(at) => awaiting_local(at, event),
-            State::Viewing(at) => viewing_local(at, control, event),
+            State::Viewing(at) => viewing_local(at, control, now, event),
             State::ControlRequested(at) => requested_local(at, control, now, event),
-            State::Controlling(at) => controlling_local(at, control, event),
+            State::Controlling(at) => controlling_local(at, control, now, event),
             State::Revoked(at) => revoked_local(at, control, now, event),
+            State::Lost(at) => lost_local(at, control, event),
             State::Ended(at) => still(State::Ended(at)),
         })
     }
@@ -92,9 +105,11 @@ impl Session {
         self.step(|state, control| match state {
             State::AwaitingConsent(at) => awaiting_peer(at, event),
             State::Viewing(at) => viewing_peer(at, control, now, event),
-            State::ControlRequested(at) => requested_peer(at, event),
-            State::Controlling(at) => controlling_peer(at, event),
-            State::Revoked(at) => revoked_peer(at, control, event),
+            State::ControlRequested(at) => requested_peer(at, now, event),
+            State::Controlling(at) => controlling_peer(at, now, event),
+            State::Revoked(at) => revoked_peer(at, control, now, event),
+            // The connection is gone, and so is whatever it still brings.
+            State::Lost(at) => still(State::Lost(at)),
             State::Ended(at) => still(State::Ended(at)),
         })
     }
@@ -109,8 +124,55 @@ impl Session {
                 ended(at.end(EndReason::NoAnswer), [Effect::WithdrawQuestion, Effect::Tell(Tell::NoAnswer)])
             }
             State::ControlRequested(at) => declined(at, control, now, [Effect::WithdrawQuestion]),
+            State::Lost(at) => ended(at.end(EndReason::ConnectionLost), []),
             other => still(other),
         })
+    }
+
+    /// Promises the expert that a connection which shows this secret will be theirs. Means nothing where nobody sees.
+    pub fn promise(&mut self, secret: ReturnSecret) {
+        if let Some(viewing) = self.state.viewing_mut() {
+            viewing.promise(secret);
+        }
+    }
+
+    /// Somebody who has proved the ticket anew shows a secret. If it is the promised one, the connection before is given up,
+    /// also where nobody had noticed yet that it is gone, and the expert sees again; control has to be asked for again.
+    ///
+    /// # Errors
+    /// [`NotTheirs`]: nothing has changed, and whoever it is comes while somebody else is helped.
+    pub fn resume(
+        &mut self,
+        now: Moment,
+        admission: Admission,
+        shown: &ReturnSecret,
+    ) -> Result<Vec<Effect>, NotTheirs> {
+        let known = match &mut self.state {
+            State::Lost(lost) => lost.knows(shown),
+            other => other.viewing_mut().is_some_and(|viewing| viewing.knows(shown)),
+        };
+        if !known {
+            return Err(NotTheirs);
+        }
+        let mut effects = self.handle_peer(now, PeerEvent::ConnectionLost);
+        effects.extend(self.step(|state, _| match state {
+            State::Lost(lost) => match lost.resume(admission, shown) {
+                Ok(viewing) => {
+                    let stamp = viewing.view_permit().into_stamp();
+                    moved(
+                        State::Viewing(viewing),
+                        [
+                            Effect::Tell(Tell::ViewGranted),
+                            Effect::Report(Milestone::Returned),
+                            Effect::StartCapture(stamp),
+                        ],
+                    )
+                }
+                Err(lost) => still(State::Lost(lost)),
+            },
+            other => still(other),
+        }));
+        Ok(effects)
     }
 
     fn step(&mut self, next: impl FnOnce(State, &mut Control) -> Next) -> Vec<Effect> {
@@ -124,6 +186,19 @@ impl Session {
             Deadline::At(moment) => self.deadline = Some(moment),
         }
         effects
+    }
+}
+
+impl State {
+    /// The state in which the expert sees, alone or inside another one.
+    fn viewing_mut(&mut self) -> Option<&mut Viewing> {
+        match self {
+            Self::Viewing(viewing) => Some(viewing),
+            Self::ControlRequested(at) => Some(at.viewing_mut()),
+            Self::Controlling(at) => Some(at.viewing_mut()),
+            Self::Revoked(at) => Some(at.viewing_mut()),
+            Self::AwaitingConsent(_) | Self::Lost(_) | Self::Ended(_) => None,
+        }
     }
 }
 
@@ -208,7 +283,7 @@ fn awaiting_peer(at: AwaitingConsent, event: PeerEvent) -> Next {
     }
 }
 
-fn viewing_local(at: Viewing, control: &mut Control, event: LocalEvent) -> Next {
+fn viewing_local(at: Viewing, control: &mut Control, now: Moment, event: LocalEvent) -> Next {
     match event {
         LocalEvent::ControlForbidden | LocalEvent::WatcherLost => {
             control.allowed = None;
@@ -218,7 +293,7 @@ fn viewing_local(at: Viewing, control: &mut Control, event: LocalEvent) -> Next 
         LocalEvent::TicketEnded => goodbye(at.end(EndReason::TicketEnded), []),
         LocalEvent::HostStopping => goodbye(at.end(EndReason::HostStopping), []),
         LocalEvent::DesktopLost => goodbye(at.end(EndReason::DesktopLost), []),
-        LocalEvent::ExpertSilent => gone(at.end(EndReason::ConnectionLost), []),
+        LocalEvent::ExpertSilent => lost(at.lose(), now, []),
         LocalEvent::ViewAnswered(_)
         | LocalEvent::ControlAnswered(_)
         | LocalEvent::Esc
@@ -231,7 +306,7 @@ fn viewing_peer(at: Viewing, control: &mut Control, now: Moment, event: PeerEven
     match event {
         PeerEvent::RequestControl => requested(at, control, now),
         PeerEvent::Disconnect => gone(at.end(EndReason::ExpertLeft), []),
-        PeerEvent::ConnectionLost => gone(at.end(EndReason::ConnectionLost), []),
+        PeerEvent::ConnectionLost => lost(at.lose(), now, []),
         PeerEvent::ProtocolError => goodbye(at.end(EndReason::ProtocolError), []),
         PeerEvent::ReleaseControl | PeerEvent::Input(_) => still(State::Viewing(at)),
     }
@@ -280,18 +355,18 @@ fn requested_local(at: ControlRequested, control: &mut Control, now: Moment, eve
         LocalEvent::TicketEnded => goodbye(at.end(EndReason::TicketEnded), [Effect::WithdrawQuestion]),
         LocalEvent::HostStopping => goodbye(at.end(EndReason::HostStopping), [Effect::WithdrawQuestion]),
         LocalEvent::DesktopLost => goodbye(at.end(EndReason::DesktopLost), [Effect::WithdrawQuestion]),
-        LocalEvent::ExpertSilent => gone(at.end(EndReason::ConnectionLost), [Effect::WithdrawQuestion]),
+        LocalEvent::ExpertSilent => lost(at.lose(), now, [Effect::WithdrawQuestion]),
         LocalEvent::ViewAnswered(_) | LocalEvent::ControlAnswered(_) | LocalEvent::KeysReleased => {
             still(State::ControlRequested(at))
         }
     }
 }
 
-fn requested_peer(at: ControlRequested, event: PeerEvent) -> Next {
+fn requested_peer(at: ControlRequested, now: Moment, event: PeerEvent) -> Next {
     match event {
         PeerEvent::ReleaseControl => moved(State::Viewing(at.decline()), [Effect::WithdrawQuestion]),
         PeerEvent::Disconnect => gone(at.end(EndReason::ExpertLeft), [Effect::WithdrawQuestion]),
-        PeerEvent::ConnectionLost => gone(at.end(EndReason::ConnectionLost), [Effect::WithdrawQuestion]),
+        PeerEvent::ConnectionLost => lost(at.lose(), now, [Effect::WithdrawQuestion]),
         PeerEvent::ProtocolError => goodbye(at.end(EndReason::ProtocolError), [Effect::WithdrawQuestion]),
         // A second request while the first is open changes nothing.
         PeerEvent::RequestControl | PeerEvent::Input(_) => still(State::ControlRequested(at)),
@@ -306,7 +381,7 @@ fn declined<const N: usize>(at: ControlRequested, control: &mut Control, now: Mo
     moved(State::Viewing(at.decline()), effects)
 }
 
-fn controlling_local(at: Controlling, control: &mut Control, event: LocalEvent) -> Next {
+fn controlling_local(at: Controlling, control: &mut Control, now: Moment, event: LocalEvent) -> Next {
     match event {
         LocalEvent::Esc => revoked(at, RevokedBy::Esc),
         LocalEvent::TakeBack => revoked(at, RevokedBy::Stop),
@@ -322,14 +397,14 @@ fn controlling_local(at: Controlling, control: &mut Control, event: LocalEvent) 
         LocalEvent::TicketEnded => goodbye(at.end(EndReason::TicketEnded), [Effect::ReleaseKeys]),
         LocalEvent::HostStopping => goodbye(at.end(EndReason::HostStopping), [Effect::ReleaseKeys]),
         LocalEvent::DesktopLost => goodbye(at.end(EndReason::DesktopLost), [Effect::ReleaseKeys]),
-        LocalEvent::ExpertSilent => gone(at.end(EndReason::ConnectionLost), [Effect::ReleaseKeys]),
+        LocalEvent::ExpertSilent => lost(at.lose(), now, [Effect::ReleaseKeys]),
         LocalEvent::ViewAnswered(_) | LocalEvent::ControlAnswered(_) | LocalEvent::KeysReleased => {
             still(State::Controlling(at))
         }
     }
 }
 
-fn controlling_peer(at: Controlling, event: PeerEvent) -> Next {
+fn controlling_peer(at: Controlling, now: Moment, event: PeerEvent) -> Next {
     match event {
         PeerEvent::Input(input) => {
             let permitted = at.input_permit().stamp(input);
@@ -337,7 +412,7 @@ fn controlling_peer(at: Controlling, event: PeerEvent) -> Next {
         }
         PeerEvent::ReleaseControl => revoked(at, RevokedBy::Released),
         PeerEvent::Disconnect => gone(at.end(EndReason::ExpertLeft), [Effect::ReleaseKeys]),
-        PeerEvent::ConnectionLost => gone(at.end(EndReason::ConnectionLost), [Effect::ReleaseKeys]),
+        PeerEvent::ConnectionLost => lost(at.lose(), now, [Effect::ReleaseKeys]),
         PeerEvent::ProtocolError => goodbye(at.end(EndReason::ProtocolError), [Effect::ReleaseKeys]),
         PeerEvent::RequestControl => still(State::Controlling(at)),
     }
@@ -364,14 +439,17 @@ fn revoked_local(at: Revoked, control: &mut Control, now: Moment, event: LocalEv
         LocalEvent::TicketEnded => goodbye(at.end(EndReason::TicketEnded), []),
         LocalEvent::HostStopping => goodbye(at.end(EndReason::HostStopping), []),
         LocalEvent::DesktopLost => goodbye(at.end(EndReason::DesktopLost), []),
-        LocalEvent::ExpertSilent => gone(at.end(EndReason::ConnectionLost), []),
+        LocalEvent::ExpertSilent => {
+            control.asked_while_revoked = false;
+            lost(at.lose(), now, [])
+        }
         LocalEvent::ViewAnswered(_) | LocalEvent::ControlAnswered(_) | LocalEvent::Esc | LocalEvent::TakeBack => {
             still(State::Revoked(at))
         }
     }
 }
 
-fn revoked_peer(at: Revoked, control: &mut Control, event: PeerEvent) -> Next {
+fn revoked_peer(at: Revoked, control: &mut Control, now: Moment, event: PeerEvent) -> Next {
     match event {
         PeerEvent::RequestControl => {
             control.asked_while_revoked = true;
@@ -382,9 +460,44 @@ fn revoked_peer(at: Revoked, control: &mut Control, event: PeerEvent) -> Next {
             still(State::Revoked(at))
         }
         PeerEvent::Disconnect => gone(at.end(EndReason::ExpertLeft), []),
-        PeerEvent::ConnectionLost => gone(at.end(EndReason::ConnectionLost), []),
+        PeerEvent::ConnectionLost => {
+            control.asked_while_revoked = false;
+            lost(at.lose(), now, [])
+        }
         PeerEvent::ProtocolError => goodbye(at.end(EndReason::ProtocolError), []),
         PeerEvent::Input(_) => still(State::Revoked(at)),
+    }
+}
+
+fn lost_local(at: Lost, control: &mut Control, event: LocalEvent) -> Next {
+    match event {
+        LocalEvent::ControlForbidden | LocalEvent::WatcherLost => {
+            control.allowed = None;
+            still(State::Lost(at))
+        }
+        // Capture has stopped, and there is nobody to be told.
+        LocalEvent::Stop | LocalEvent::NobodyThere => ended(at.end(EndReason::NoviceStopped), []),
+        LocalEvent::TicketEnded => ended(at.end(EndReason::TicketEnded), []),
+        LocalEvent::HostStopping => ended(at.end(EndReason::HostStopping), []),
+        LocalEvent::DesktopLost => ended(at.end(EndReason::DesktopLost), []),
+        LocalEvent::ViewAnswered(_)
+        | LocalEvent::ControlAnswered(_)
+        | LocalEvent::Esc
+        | LocalEvent::TakeBack
+        | LocalEvent::KeysReleased
+        | LocalEvent::ExpertSilent => still(State::Lost(at)),
+    }
+}
+
+/// The expert saw, the connection is gone, and where it was promised they may come back.
+fn lost<const N: usize>(lost: Result<Lost, Ended>, now: Moment, first: [Effect; N]) -> Next {
+    match lost {
+        Ok(at) => {
+            let mut effects = Vec::from(first);
+            effects.extend([Effect::StopCapture, Effect::HangUp, Effect::Report(Milestone::Lost)]);
+            Next { state: State::Lost(at), effects, deadline: Deadline::At(now.after(RETURN_WITHIN)) }
+        }
+        Err(end) => gone(end, first),
     }
 }
 

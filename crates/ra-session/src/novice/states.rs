@@ -7,6 +7,8 @@
 //!                               │                          ▼  │                               │
 //!                               │                     ControlRequested ── consent ──► Controlling
 //!                               └───────────── end (from anywhere) ──► Ended
+//!
+//! Viewing, ControlRequested, Controlling, Revoked ── lose ──► Lost ── resume ──► Viewing
 //! ```
 
 use core::marker::PhantomData;
@@ -15,6 +17,7 @@ use ra_policy::{ControlAllowed, HelpAllowed, OfferAllowed};
 use ra_ticket::Redeemed;
 
 use crate::account::LoggedOn;
+use crate::again::ReturnSecret;
 use crate::consent::{ConsentToControl, ConsentToView, Question, QuestionId};
 use crate::effect::{EndReason, RevokedBy};
 use crate::gate::{Epoch, Gate, Input, Seat, Stamp, Stamped, View};
@@ -44,8 +47,10 @@ pub struct AwaitingConsent {
 pub struct Viewing {
     seat: Seat,
     epoch: Epoch<View>,
+    /// By what the expert comes back, where one was promised.
+    promise: Option<ReturnSecret>,
     /// INVARIANT: whoever holds a `Viewing` holds the consent that made it.
-    _consent: ConsentToView,
+    consent: ConsentToView,
 }
 
 /// The expert sees and has asked for control; the novice is being asked. No input lands.
@@ -68,6 +73,14 @@ pub struct Controlling {
 pub struct Revoked {
     viewing: Viewing,
     by: RevokedBy,
+}
+
+/// The connection is gone, and the expert whom the novice agreed to may come back. No pixel leaves, no input lands.
+pub struct Lost {
+    seat: Seat,
+    promise: ReturnSecret,
+    /// INVARIANT: the consent of the `Viewing` that was lost; it goes back into the `Viewing` that resumes, or nowhere.
+    consent: ConsentToView,
 }
 
 /// It is over. The seat is free for the next expert.
@@ -140,7 +153,7 @@ impl AwaitingConsent {
     #[must_use]
     pub fn consent(mut self, consent: ConsentToView) -> Viewing {
         let epoch = self.seat.view.open();
-        Viewing { seat: self.seat, epoch, _consent: consent }
+        Viewing { seat: self.seat, epoch, promise: None, consent }
     }
 
     /// The novice did not agree, or something else ended it.
@@ -163,6 +176,30 @@ impl Viewing {
         ViewPermit { stamp: Stamp::of(&self.epoch), lent_by: PhantomData }
     }
 
+    /// Promises that whoever shows this secret after a loss is this expert. One promised before is worth nothing then.
+    pub fn promise(&mut self, secret: ReturnSecret) {
+        self.promise = Some(secret);
+    }
+
+    /// Whether this is the secret that was promised.
+    #[must_use]
+    pub fn knows(&self, shown: &ReturnSecret) -> bool {
+        self.promise.as_ref().is_some_and(|promise| promise.is(shown))
+    }
+
+    /// The connection is gone: both gates shut.
+    ///
+    /// # Errors
+    /// It is over where nothing was promised: nobody could show that they are this expert.
+    pub fn lose(self) -> Result<Lost, Ended> {
+        self.seat.shut();
+        let Self { seat, promise, consent, .. } = self;
+        match promise {
+            Some(promise) => Ok(Lost { seat, promise, consent }),
+            None => Err(Ended::new(EndReason::ConnectionLost, seat)),
+        }
+    }
+
     /// The expert asks and settings do not forbid it: the novice is asked.
     pub fn ask_control(mut self, _: &ControlAllowed) -> (ControlRequested, Question<ConsentToControl>) {
         let question = self.seat.next_question();
@@ -177,6 +214,10 @@ impl Viewing {
 }
 
 impl ControlRequested {
+    pub(super) fn viewing_mut(&mut self) -> &mut Viewing {
+        &mut self.viewing
+    }
+
     /// The novice agreed: input may land.
     #[must_use]
     pub fn consent(mut self, consent: ConsentToControl) -> Controlling {
@@ -196,6 +237,14 @@ impl ControlRequested {
         self.question
     }
 
+    /// As [`Viewing::lose`]; the question is void.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn lose(self) -> Result<Lost, Ended> {
+        self.viewing.lose()
+    }
+
     /// Ends it: both gates shut.
     #[must_use]
     pub fn end(self, reason: EndReason) -> Ended {
@@ -204,6 +253,10 @@ impl ControlRequested {
 }
 
 impl Controlling {
+    pub(super) fn viewing_mut(&mut self) -> &mut Viewing {
+        &mut self.viewing
+    }
+
     /// Lends the right to let one event through.
     #[must_use]
     pub fn input_permit(&self) -> InputPermit<'_> {
@@ -223,12 +276,24 @@ impl Controlling {
         self.viewing.end(reason)
     }
 
+    /// As [`Viewing::lose`]; the consent to control is gone with it, and held keys are to be lifted.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn lose(self) -> Result<Lost, Ended> {
+        self.viewing.lose()
+    }
+
     fn input_gate(&self) -> &Gate<Input> {
         &self.viewing.seat.input.gate
     }
 }
 
 impl Revoked {
+    pub(super) fn viewing_mut(&mut self) -> &mut Viewing {
+        &mut self.viewing
+    }
+
     /// Held keys are up and the expert knows: the session goes on as it was before control.
     #[must_use]
     pub fn settle(self) -> Viewing {
@@ -241,10 +306,45 @@ impl Revoked {
         self.by
     }
 
+    /// As [`Viewing::lose`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn lose(self) -> Result<Lost, Ended> {
+        self.viewing.lose()
+    }
+
     /// Ends it: both gates shut.
     #[must_use]
     pub fn end(self, reason: EndReason) -> Ended {
         self.viewing.end(reason)
+    }
+}
+
+impl Lost {
+    /// Somebody who has proved the ticket anew shows the secret: they see again, as before control, in a new epoch. The
+    /// secret is spent.
+    ///
+    /// # Errors
+    /// Another secret: nothing has changed.
+    pub fn resume(mut self, _: Admission, shown: &ReturnSecret) -> Result<Viewing, Self> {
+        if !self.promise.is(shown) {
+            return Err(self);
+        }
+        let epoch = self.seat.view.open();
+        Ok(Viewing { seat: self.seat, epoch, promise: None, consent: self.consent })
+    }
+
+    /// Whether this is the secret that was promised.
+    #[must_use]
+    pub fn knows(&self, shown: &ReturnSecret) -> bool {
+        self.promise.is(shown)
+    }
+
+    /// Nobody comes back.
+    #[must_use]
+    pub fn end(self, reason: EndReason) -> Ended {
+        Ended::new(reason, self.seat)
     }
 }
 
@@ -274,6 +374,12 @@ impl Ended {
 impl core::fmt::Debug for Viewing {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Viewing").field("seat", &self.seat).finish_non_exhaustive()
+    }
+}
+
+impl core::fmt::Debug for Lost {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Lost").field("seat", &self.seat).finish_non_exhaustive()
     }
 }
 
