@@ -1,23 +1,22 @@
 //! `expert-connect code`: from sixteen characters to a session.
 
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ra_expert::{Plan, Way};
 use ra_p2p::{Caller, Met, P2pError, Path, Relays};
 use ra_rendezvous::{Link, MeetingError, Refusal, RelayUrl, Slip};
-use ra_ticket::{Endpoint, Host, Invitation, Password};
+use ra_ticket::{Invitation, Password};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 use crate::cli::{Common, Connect, PasswordSource};
 use crate::engine::Signals;
 use crate::failure::Failure;
 use crate::message::Message;
 use crate::open;
+use crate::relayed::{BackToMet, GOODBYE, endpoint, runtime};
 use crate::relays;
 use crate::report::{self, Report};
 use crate::state::State;
@@ -44,8 +43,8 @@ pub(crate) fn code(
     let report = Report::new(common.json, novice.clone());
     tell_met(&met, &report, common);
     let pipe = runtime.block_on(met.pipe()).map_err(Failure::Meeting)?;
-    let way = Way::over(pipe.stream, endpoint(&pipe.path));
     let met = Arc::new(met);
+    let way = Way::over(pipe.stream, endpoint(&pipe.path)).with_redial(BackToMet::new(Arc::clone(&met), &runtime));
     watch_path(&runtime, &met, report.clone(), common.json);
 
     let mut wishes = wishes(&options);
@@ -160,25 +159,6 @@ const fn in_words(path: &Path) -> &'static str {
     }
 }
 
-/// What the events of a session call the other end: its address, or the relay's name.
-fn endpoint(path: &Path) -> Endpoint {
-    let relay = |host: &str| Endpoint { host: Host::Name(host.to_owned()), port: 443 };
-    match path {
-        Path::Direct(address) => match address.ip() {
-            IpAddr::V4(v4) => Endpoint { host: Host::Ipv4(v4), port: address.port() },
-            IpAddr::V6(v6) => Endpoint { host: Host::Ipv6(v6), port: address.port() },
-        },
-        Path::Relay(host) => relay(host),
-    }
-}
-
-pub(crate) fn runtime() -> Result<Runtime, Failure> {
-    let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("p2p").enable_all().build();
-    runtime.map_err(|error| Failure::Engine(error.to_string()))
-}
-
 /// The other side proved the code, and then handed over what is no invitation.
 pub(crate) const BROKEN: Failure = Failure::Meeting(P2pError::Meeting(MeetingError::Malformed));
 const QUESTION: &str = "You have a code from somebody who wants your help.";
-/// How long the last words may take.
-pub(crate) const GOODBYE: Duration = Duration::from_secs(2);

@@ -14,9 +14,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::cli::Forward;
-use crate::code::{BROKEN, link, meet, read, runtime, tell_met};
+use crate::code::{BROKEN, link, meet, read, tell_met};
 use crate::engine::Signals;
 use crate::failure::Failure;
+use crate::relayed::runtime;
 use crate::report::{self, Report};
 use crate::terminal::Terminal;
 

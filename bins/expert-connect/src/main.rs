@@ -16,6 +16,8 @@ mod message;
 mod offer;
 mod open;
 #[cfg(feature = "p2p")]
+mod relayed;
+#[cfg(feature = "p2p")]
 mod relays;
 mod report;
 mod state;
@@ -91,7 +93,26 @@ fn main() -> ExitCode {
 }
 
 #[cfg(feature = "p2p")]
-use crate::{code::code as by_code, forward::forward as forward_by_code};
+use crate::{code::code as by_code, forward::forward as forward_by_code, relayed::ByRoute};
+
+/// There is none in this build.
+#[cfg(not(feature = "p2p"))]
+enum ByRoute {}
+
+#[cfg(not(feature = "p2p"))]
+impl ByRoute {
+    fn of(_: &Plan) -> Result<Option<Self>, Failure> {
+        Ok(None)
+    }
+
+    fn way(&self) -> Way {
+        match *self {}
+    }
+
+    fn close(self) {
+        match self {}
+    }
+}
 
 #[cfg(not(feature = "p2p"))]
 fn by_code(_: Option<&str>, _: &[ra_rendezvous::RelayUrl], _: Connect, _: &Common) -> Result<(), Failure> {
@@ -155,17 +176,25 @@ fn connect(file: &Path, options: Connect, common: &Common, reach: &Reach) -> Res
         None => open::plan(&invitation, None)?,
     };
 
-    let way = match reach {
-        Reach::Dial => Way::Dial,
-        Reach::Wait(at) => listen::way(&plan, *at)?,
+    let by_route = match reach {
+        Reach::Dial => ByRoute::of(&plan)?,
+        Reach::Wait(_) => None,
+    };
+    let way = match (reach, &by_route) {
+        (Reach::Dial, None) => Way::Dial,
+        (Reach::Dial, Some(route)) => route.way(),
+        (Reach::Wait(at), _) => listen::way(&plan, *at)?,
     };
 
     let novice = message.name();
     let mut wishes = wishes(&options);
     // Official helpers may have to show it; nobody needs one to open an invitation.
     wishes.identity = State::of_this_user().and_then(|state| state.identity()).unwrap_or_default().map(Arc::new);
-    let reason = session(plan, way, options, wishes, Headless { report, state: None }, &signals, novice)?;
-    conclude(reason, common)
+    let reason = session(plan, way, options, wishes, Headless { report, state: None }, &signals, novice);
+    if let Some(route) = by_route {
+        route.close();
+    }
+    conclude(reason?, common)
 }
 
 /// Runs a session with or without a window, to its end.

@@ -11,7 +11,7 @@ use ra_ticket::Endpoint;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, info};
 
-use crate::dial::{Caller, Line, Pace, dial, over};
+use crate::dial::{Caller, Line, Other, Pace, dial, over};
 use crate::event::{EndReason, Face, ViewerEvent};
 use crate::pin::Pin;
 use crate::rdp::Introduction;
@@ -20,8 +20,8 @@ use crate::way::Redial;
 
 /// How the same computer is reached once more.
 pub(crate) enum Again {
-    /// Its addresses are dialled, the one first that was there before.
-    Dial(Vec<Endpoint>),
+    /// Its addresses are dialled, the one first that was there before, and what else there is beside them.
+    Dial(Vec<Endpoint>, Option<Other>),
     /// Whoever brought the first connection brings another one.
     Redial(Arc<dyn Redial>, Endpoint),
     /// It calls again, at the same port.
@@ -39,9 +39,11 @@ pub(crate) struct WayBack<'a> {
 
 impl Again {
     /// The addresses with the one in front that was reached before.
-    pub(crate) fn dial(endpoints: &[Endpoint], reached: &Endpoint) -> Self {
+    pub(crate) fn dial(endpoints: &[Endpoint], reached: &Endpoint, other: Option<Other>) -> Self {
+        // What was brought has no address to dial.
+        let first = endpoints.iter().filter(|endpoint| *endpoint == reached);
         let others = endpoints.iter().filter(|endpoint| *endpoint != reached);
-        Self::Dial(core::iter::once(reached).chain(others).cloned().collect())
+        Self::Dial(first.chain(others).cloned().collect(), other)
     }
 }
 
@@ -66,7 +68,7 @@ impl WayBack<'_> {
 
     async fn reach(&self, face: &Arc<dyn Face>) -> Result<Line, EndReason> {
         match self.again {
-            Again::Dial(endpoints) => dial(endpoints, self.caller, Pace::AGAIN, self.introduction, face).await,
+            Again::Dial(endpoints, other) => dial(endpoints, other.as_ref(), self.caller, Pace::AGAIN, self.introduction, face).await,
             Again::Redial(redial, endpoint) => {
                 let opened = tokio::time::timeout(REDIAL_WITHIN, redial.redial()).await;
                 let stream = opened.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));

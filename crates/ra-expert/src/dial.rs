@@ -22,7 +22,7 @@ use crate::event::{EndReason, Face, ViewerEvent};
 use crate::identity::HelperIdentity;
 use crate::pin::{Fingerprint, Judgement, Pin, Pinned};
 use crate::rdp::{Introduction, Secured};
-use crate::way::{Duplex, Transport};
+use crate::way::{Redial, Duplex, Transport};
 
 /// An encrypted connection to an endpoint that has shown its key.
 pub(crate) struct Line {
@@ -57,6 +57,7 @@ impl Pace {
 /// Reaches the computer that made the invitation, or says why not. Each attempt starts with [`ViewerEvent::Trying`].
 pub(crate) async fn dial(
     endpoints: &[Endpoint],
+    other: Option<&Other>,
     caller: &Caller,
     pace: Pace,
     introduction: &Introduction,
@@ -65,11 +66,14 @@ pub(crate) async fn dial(
     // A key that nobody can judge must not win a race: whoever answers fastest would be the one who is asked about.
     let pace = if caller.pin.tells() { pace } else { Pace { stagger: None, ..pace } };
     let mut waiting = endpoints.iter();
+    let mut other = other;
     let mut attempts: JoinSet<Result<Shown, Failure>> = JoinSet::new();
     let mut next_start = Instant::now();
     let mut wrong_key = false;
     loop {
-        let may_start = waiting.len() > 0 && (pace.stagger.is_some() || attempts.is_empty());
+        // What is brought takes longer than a near address, and costs a relay work: it starts with the second.
+        let left = waiting.len() > 0 || other.is_some();
+        let may_start = left && (pace.stagger.is_some() || attempts.is_empty());
         tokio::select! {
             biased;
             Some(done) = attempts.join_next() => match done.unwrap_or(Err(Failure::Unreachable)) {
@@ -88,7 +92,12 @@ pub(crate) async fn dial(
                 Err(Failure::Unreachable) => next_start = Instant::now(),
             },
             () = sleep_until(next_start), if may_start => {
-                if let Some(endpoint) = waiting.next() {
+                let its_turn = pace.stagger.is_some() && waiting.len() < endpoints.len() || waiting.len() == 0;
+                if let Some(brought) = other.take_if(|_| its_turn) {
+                    face.event(&ViewerEvent::Trying { endpoint: brought.endpoint.clone() });
+                    attempts.spawn(bring(brought.clone(), caller.clone(), introduction.clone(), pace.patience));
+                    next_start = Instant::now() + pace.stagger.unwrap_or_default();
+                } else if let Some(endpoint) = waiting.next() {
                     face.event(&ViewerEvent::Trying { endpoint: endpoint.clone() });
                     let reach = Reach::Dial { patience: pace.connect };
                     let attempt =
@@ -102,6 +111,33 @@ pub(crate) async fn dial(
             }
         }
     }
+}
+
+/// A way beside the addresses, by which somebody brings a connection.
+#[derive(Clone)]
+pub(crate) struct Other {
+    pub(crate) redial: Arc<dyn Redial>,
+    pub(crate) endpoint: Endpoint,
+}
+
+/// One attempt by that way.
+async fn bring(
+    other: Other,
+    caller: Caller,
+    introduction: Introduction,
+    patience: Duration,
+) -> Result<Shown, Failure> {
+    let Other { redial, endpoint } = other;
+    let stream = match timeout(patience, redial.redial()).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            debug!(%endpoint, %error, "nobody there");
+            return Err(Failure::Unreachable);
+        }
+        Err(_) => return Err(Failure::Unreachable),
+    };
+    let reach = Reach::There { stream, local: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0) };
+    attempt(endpoint, reach, caller, introduction, patience).await
 }
 
 /// What a call goes by: whom it looks for, and as whom.
@@ -379,7 +415,7 @@ mod tests {
         let pace = Pace { patience: Duration::from_millis(200), ..Pace::AS_IN_2001 };
         let introduction = Introduction::new(&plan, "test");
         let begun = Instant::now();
-        let end = dial(&plan.endpoints, &Caller { pin: plan.pin, identity: None }, pace, &introduction, &face).await;
+        let end = dial(&plan.endpoints, None, &Caller { pin: plan.pin, identity: None }, pace, &introduction, &face).await;
         assert_eq!(end.err(), Some(EndReason::NotReached));
         assert!(begun.elapsed() >= 3 * pace.patience, "the last one had its time, too");
 

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use crate::again::{self, Again, WayBack};
-use crate::dial::{self, Caller, dial, learn, over};
+use crate::dial::{self, Caller, Other, dial, learn, over};
 use crate::event::{EndReason, Face, ViewerEvent};
 use crate::identity::HelperIdentity;
 use crate::input::{Controls, Order};
@@ -107,7 +107,7 @@ impl Viewer {
         let Some(first_sight) = sight() else { return EndReason::Lost };
         let reached = async {
             let pin = match &plan.pin {
-                Pin::Computer(None) if matches!(way, Way::Dial) => {
+                Pin::Computer(None) if matches!(way, Way::Dial | Way::DialAlso { .. }) => {
                     Pin::Computer(Some(learn(&plan.endpoints, &introduction, &face).await?))
                 }
                 // Nobody can be asked in the middle of the one connection that there is.
@@ -124,8 +124,14 @@ impl Viewer {
             let mut caller = Caller { pin, identity: options.identity.clone().filter(|_| login.is_none()) };
             let (line, again) = match way {
                 Way::Dial => {
-                    let line = dial(&plan.endpoints, &caller, pace, &introduction, &face).await?;
-                    let again = Again::dial(&plan.endpoints, &line.endpoint);
+                    let line = dial(&plan.endpoints, None, &caller, pace, &introduction, &face).await?;
+                    let again = Again::dial(&plan.endpoints, &line.endpoint, None);
+                    (line, Some(again))
+                }
+                Way::DialAlso { other, endpoint } => {
+                    let other = Other { redial: other, endpoint };
+                    let line = dial(&plan.endpoints, Some(&other), &caller, pace, &introduction, &face).await?;
+                    let again = Again::dial(&plan.endpoints, &line.endpoint, Some(other));
                     (line, Some(again))
                 }
                 Way::Over { stream, endpoint, again } => {

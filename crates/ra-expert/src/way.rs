@@ -36,6 +36,14 @@ pub enum Way {
     /// It dials the endpoints of the plan.
     #[default]
     Dial,
+    /// It dials the endpoints of the plan, and has a connection brought by another way at the same time; the first that
+    /// shows the right key wins. Where addresses are to be tried strictly one after the other, the other way comes last.
+    DialAlso {
+        /// The other way, now and after a loss.
+        other: Arc<dyn Redial>,
+        /// What the other end is called in events when it was reached that way.
+        endpoint: Endpoint,
+    },
     /// Over a connection that is there already. For plans that know the novice's key: nobody is asked about a second
     /// connection when the first had to find that key out.
     Over {
@@ -115,6 +123,7 @@ impl fmt::Debug for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dial => f.write_str("Dial"),
+            Self::DialAlso { endpoint, .. } => write!(f, "DialAlso({endpoint})"),
             Self::Over { endpoint, .. } => write!(f, "Over({endpoint})"),
             Self::Listening(listener) => f.debug_tuple("Listening").field(&listener.local_addr()).finish(),
         }

@@ -167,7 +167,8 @@ impl Met {
 
     /// Says goodbye, and waits a moment until it is heard.
     pub async fn close(&self) {
-        self.line().close();
+        let line = self.line();
+        line.close_gently().await;
         self.station.close().await;
     }
 }

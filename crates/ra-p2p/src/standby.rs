@@ -100,6 +100,12 @@ impl Reached {
         Self { route, relays, made: Mutex::default() }
     }
 
+    /// The host name of the first relay, which stands for the way.
+    #[must_use]
+    pub fn relay(&self) -> String {
+        self.route.relays.first().map(ra_rendezvous::RelayUrl::host).unwrap_or_default()
+    }
+
     /// Calls the computer of the route and opens a connection for Remote Desktop. Whether it is the one that made the
     /// invitation is for RDP's TLS to find out, as with an address.
     ///
@@ -125,7 +131,7 @@ impl Reached {
     /// Says goodbye.
     pub async fn close(&self) {
         if let Some((station, line)) = self.made.lock().await.take() {
-            line.close();
+            line.close_gently().await;
             station.close().await;
         }
     }

@@ -264,6 +264,14 @@ impl Line {
     pub(crate) fn close(&self) {
         self.connection.close(VarInt::from_u32(0), b"");
     }
+
+    /// Closes it when what was said last has had time to arrive: closing throws away what is still on its way.
+    pub(crate) async fn close_gently(&self) {
+        let round_trip = self.connection.paths().iter().find(|path| path.is_selected()).map(|path| path.rtt());
+        let settled = round_trip.unwrap_or_default().saturating_mul(2) + LAST_WORDS;
+        let _ = timeout(settled.min(CLOSING), self.closed()).await;
+        self.close();
+    }
 }
 
 /// The public key of the station that has this seed.
@@ -309,5 +317,7 @@ fn host(url: &iroh::RelayUrl) -> String {
 const STREAMS: u32 = 8;
 /// A caller's QUIC handshake, through a relay on the other side of the world.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Beside two round trips, for a packet that was lost.
+const LAST_WORDS: Duration = Duration::from_millis(50);
 /// Closing tells each peer, and waits for it a moment.
 const CLOSING: Duration = Duration::from_secs(2);

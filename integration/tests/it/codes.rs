@@ -189,6 +189,55 @@ fn any_viewer_can_be_led_through_a_port_of_the_expert_s_computer() -> Outcome {
     Ok(())
 }
 
+/// A novice with a file, whose address in it leads nowhere, and a relay.
+fn filing<'a>(stage: &'a Stage, relay: &Relay, nowhere: &str) -> Cast<'a> {
+    let novice = stage.novice().invites("Kim Aalbers").with("--advertise", nowhere);
+    relay.believed_by(novice.args(["--relay", relay.url()]))
+}
+
+#[test]
+fn r024_a_file_leads_to_the_novice_by_relay_where_its_addresses_do_not() -> Outcome {
+    let stage = Stage::new()?;
+    let relay = Relay::start(stage.path())?;
+    // Documentation's own network: nobody is there.
+    let mut novice = filing(&stage, &relay, "192.0.2.77:3389").start()?;
+    novice.wait_event("listening")?;
+    let mut expert = relay.believed_by(stage.expert()).watches()?;
+    novice.says("y", "view")?;
+    expert.wait_event("first_frame")?;
+    expert.sees("the word of the run", word)?;
+    expert.signal(Signal::TERM)?;
+    assert_eq!(expert.exit_code()?, Some(0), "{}", expert.report());
+    assert_eq!(novice.wait_event("ended")?.text("reason"), Some("expert_left"), "{}", novice.report());
+    Ok(())
+}
+
+#[test]
+fn a_file_with_a_route_is_dialled_by_its_address_where_that_leads_there() -> Outcome {
+    let stage = Stage::new()?;
+    let relay = Relay::start(stage.path())?;
+    let addr = stage.addr().to_string();
+    let mut novice = filing(&stage, &relay, &addr).start()?;
+    novice.wait_event("listening")?;
+    let mut expert = relay.believed_by(stage.expert()).start()?;
+    assert_eq!(expert.wait_event("connected")?.text("endpoint"), Some(addr.as_str()));
+    novice.says("y", "view")?;
+    expert.wait_event("first_frame").map(drop)
+}
+
+#[test]
+fn a_relay_that_does_not_answer_costs_the_route_and_not_the_invitation() -> Outcome {
+    let stage = Stage::new()?;
+    let relay = Relay::start(stage.path())?;
+    // Nobody listens there.
+    let novice = stage.novice().invites("Kim Aalbers").args(["--relay", "https://127.0.0.1:9"]);
+    let mut novice = relay.believed_by(novice).start()?;
+    novice.wait_event("listening")?;
+    let mut expert = stage.expert().start()?;
+    novice.says("y", "view")?;
+    expert.wait_event("first_frame").map(drop)
+}
+
 /// The TCP ports on which a program listens, as the kernel lists them.
 fn listening(person: &Person) -> Result<BTreeSet<String>, Failure> {
     let process = person.process().id();
