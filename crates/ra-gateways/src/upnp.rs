@@ -110,11 +110,16 @@ impl Mapper for Upnp {
     fn look(&self, gateway: &GatewayId) -> Result<Seen, MapError> {
         self.ask(gateway, async |device| {
             let (external, status) = tokio::join!(device.get_external_ip(), status(&device));
-            let external = external.map_err(|error| match error {
-                GetExternalIpError::ActionNotAuthorized => MapError::Refused,
-                // An empty answer: the gateway has no address of its own outside.
-                GetExternalIpError::RequestError(RequestError::InvalidResponse(_)) => MapError::Refused,
-                GetExternalIpError::RequestError(error) => request(&error),
+            let external = external.or_else(|error| match error {
+                GetExternalIpError::ActionNotAuthorized => Err(MapError::Refused),
+                // It answers the question, and with nothing: it has no address of its own outside.
+                GetExternalIpError::RequestError(RequestError::InvalidResponse(text))
+                    if text.contains("NewExternalIPAddress") =>
+                {
+                    Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+                }
+                GetExternalIpError::RequestError(RequestError::InvalidResponse(_)) => Err(MapError::Refused),
+                GetExternalIpError::RequestError(error) => Err(request(&error)),
             })?;
             // A second router in the house, or one that was put aside, may name an address that it had once.
             let external = if status.is_down { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { external };
