@@ -80,6 +80,10 @@ pub(crate) fn tell_moved(moved: &Moved, teller: &Teller) {
     let (was, via) = (moved.was.to_string(), via(&moved.gateway));
     let stale = "The invitation that you sent names the old one";
     match moved.now {
+        Ok(now) if now == moved.was => {
+            teller.event("mapped", json!({ "external": was, "via": via }));
+            teller.say(&format!("Your router sends {was} on to this computer again."));
+        }
         Ok(now) => {
             teller.event("mapped", json!({ "external": now.to_string(), "via": via, "was": was }));
             teller.say(&format!(

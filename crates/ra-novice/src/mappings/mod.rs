@@ -57,6 +57,8 @@ pub struct Mappings {
     again: HashMap<MappingKey, UnixTime>,
     /// Whose port a gateway said is somebody else's; that is told once.
     lost: HashSet<MappingKey>,
+    /// Whose gateway has no address that leads anywhere; that is told once too.
+    nowhere: HashSet<MappingKey>,
     /// What the gateways said about themselves, and what follows from it.
     watched: Watched,
     /// Who hears of addresses that have changed.
@@ -112,6 +114,7 @@ impl Mappings {
             is_held_up: false,
             again: HashMap::new(),
             lost: HashSet::new(),
+            nowhere: HashSet::new(),
             watched: Watched::default(),
             tell: Box::new(|_| ()),
             lock_file: paths.state().join("mappings.lock"),
@@ -181,6 +184,7 @@ impl Mappings {
         let rows = self.store.mappings(now)?;
         self.again.retain(|key, at| now < *at && rows.iter().any(|row| row.key == *key));
         self.lost.retain(|key| rows.iter().any(|row| row.key == *key));
+        self.nowhere.retain(|key| rows.iter().any(|row| row.key == *key));
         self.watched.retain(&rows);
         self.is_held_up = false;
         for row in &rows {
@@ -282,26 +286,34 @@ impl Mappings {
         now: UnixTime,
     ) -> Result<(), StoreError> {
         let was = row.mapping.endpoint();
-        let external = granted.external.or(seen.external).unwrap_or(row.mapping.external);
+        let said = granted.external.or(seen.external).unwrap_or(row.mapping.external);
+        let leads = leads_here(said, row.mapping.internal.ip());
+        // While it has no address that leads anywhere, the old one may come back: invitations list it.
+        let external = if leads.is_ok() { said } else { row.mapping.external };
         row.mapping.confirmed(&Granted { external: Some(external), ..*granted }, now);
         if self.store.save_mapping(row.key, &row.mapping)? {
-            self.moved(&row, was);
+            self.moved(&row, was, leads);
         }
         self.lost.remove(&row.key);
         self.watched.renewed(&row);
+        // Its address was seen to just now; were it compared once more, one that leads nowhere would be asked without end.
         let rows = self.store.mappings(now)?;
-        self.watched.seen(&row.mapping.gateway, seen, &rows, now);
+        self.watched.seen(&row.mapping.gateway, &Seen { external: None, ..*seen }, &rows, now);
         Ok(())
     }
 
-    /// Says it where a mapping is at another outside address or port now than invitations list.
-    fn moved(&self, row: &MappingRow, was: std::net::SocketAddr) {
-        let mapping = &row.mapping;
-        if mapping.endpoint() != was {
-            let gateway = mapping.gateway.clone();
-            tracing::warn!(%gateway, "a gateway is elsewhere now: invitations that list the old address fail there");
-            let now = leads_here(mapping.external, mapping.internal.ip()).map(|()| mapping.endpoint());
-            (self.tell)(&Moved { gateway, was, now });
+    /// Says it where a mapping is at another outside address or port now than invitations list, at none that leads anywhere, or back
+    /// at the old one.
+    fn moved(&mut self, row: &MappingRow, was: std::net::SocketAddr, leads: Result<(), Unmapped>) {
+        let endpoint = row.mapping.endpoint();
+        let is_news = match leads {
+            Ok(()) => self.nowhere.remove(&row.key) || endpoint != was,
+            Err(_) => self.nowhere.insert(row.key),
+        };
+        if is_news {
+            let gateway = row.mapping.gateway.clone();
+            tracing::warn!(%gateway, ?leads, "the outside address of a gateway has changed");
+            (self.tell)(&Moved { gateway, was, now: leads.map(|()| endpoint) });
         }
     }
 

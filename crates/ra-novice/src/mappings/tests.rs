@@ -387,7 +387,19 @@ fn r072_an_address_that_changes_while_a_ticket_is_open_is_noticed_within_a_minut
     *time.lock().unwrap() = place.now;
     keeper.wake();
     let moved = told.recv_timeout(SOON).unwrap();
-    assert_eq!(moved.now, Err(Unmapped::NotPublic(AddressClass::Shared)));
+    let address = SocketAddr::from(([11, 0, 0, 99], port));
+    assert_eq!((moved.was, moved.now), (address, Err(Unmapped::NotPublic(AddressClass::Shared))));
+    // An outage is over, and the file is as good as it was.
+    place.network.restart("router", "11.0.0.99");
+    place.pass(Duration::from_secs(61));
+    *time.lock().unwrap() = place.now;
+    keeper.wake();
+    let moved = told.recv_timeout(SOON).unwrap();
+    assert_eq!((moved.was, moved.now), (address, Ok(address)), "it is back");
+    drop(keeper);
+    // For the invitation and for each change; once more where a look was under way when it changed.
+    let asked = place.network.asked("router").len();
+    assert!((4..10).contains(&asked), "it is not asked without end: {asked}");
 }
 
 #[test]

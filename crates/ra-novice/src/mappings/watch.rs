@@ -18,7 +18,7 @@ pub struct Moved {
     pub gateway: GatewayId,
     /// What invitations list.
     pub was: SocketAddr,
-    /// What a new one would list, or why it would list nothing.
+    /// What a new one would list, or why it would list nothing. The same as `was` when it leads here again.
     pub now: Result<SocketAddr, Unmapped>,
 }
 
