@@ -1,9 +1,10 @@
 //! An expert whose connection is lost comes back: without a second question for seeing, and without control.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use integration::proxy::Proxy;
-use integration::{Cast, Expert, Failure, Outcome, Person, Signal, Stage};
+use integration::{Cast, Expert, Failure, Outcome, Person, Process, Signal, Stage, probe};
 
 use crate::session::{typed, word};
 
@@ -102,6 +103,75 @@ fn a_line_that_went_silent_is_noticed_by_both_and_comes_back() -> Outcome {
     Ok(())
 }
 
+/// A novice in a network of its own, and how others get in there.
+fn alone(test: &str, setup: &str) -> Result<Option<(Stage, Person, [String; 4])>, Failure> {
+    if let Err(answer) = probe::namespaces(&["--net"]) {
+        probe::skip(test, &answer);
+        return Ok(None);
+    }
+    if !probe::has_all(test, &["nft", "ip", "nsenter"]) {
+        return Ok(None);
+    }
+    let stage = Stage::new()?;
+    let setup = format!("ip link set lo up && {setup} && exec \"$@\"");
+    let invite = stage.novice().invites("Kim Aalbers").with("--listen", NOVICE).with("--advertise", NOVICE);
+    let mut novice = invite.through(["unshare", "--net", "sh", "-c", &setup, "sh"]).start()?;
+    novice.wait_event("listening")?;
+    let host = novice.process().id().to_string();
+    Ok(Some((stage, novice, ["nsenter".to_owned(), "--target".to_owned(), host, "--net".to_owned()])))
+}
+
+/// Runs a line of the shell in there.
+fn tool(enter: &[String; 4], line: &str) -> Outcome {
+    let output = Process::run(Command::new(&enter[0]).args(&enter[1..]).args(["sh", "-ec", line]))?;
+    assert_eq!(output.code(), Some(0), "{line}: {}", output.err);
+    Ok(())
+}
+
+#[test]
+fn a_cable_that_was_pulled_costs_no_question() -> Outcome {
+    let test = "a_cable_that_was_pulled_costs_no_question";
+    let Some((stage, mut novice, enter)) = alone(test, ADDRESSES)? else { return Ok(()) };
+    tool(&enter, "nft 'add table inet cable; add chain inet cable in { type filter hook input priority 0; }'")?;
+    let mut expert = stage.expert().through(&enter).watches()?;
+    novice.says("y", "view")?;
+    expert.wait_event("first_frame")?;
+
+    tool(&enter, "nft 'add rule inet cable in meta l4proto tcp drop'")?;
+    expert.wait_event("reconnecting")?;
+    novice.wait_event("lost")?;
+    tool(&enter, "nft 'flush chain inet cable in'")?;
+    let back = Instant::now();
+    expert.wait_event("returned")?;
+    assert!(back.elapsed() < BACK_WITHIN, "{:?}", back.elapsed());
+    novice.wait_event("returned")?;
+    expert.wait_event("first_frame")?;
+    assert_eq!(novice.story().iter().filter(|event| *event == "consent_asked").count(), 1, "{}", novice.report());
+    Ok(())
+}
+
+#[test]
+fn an_expert_whose_address_changes_is_back_at_once() -> Outcome {
+    let test = "an_expert_whose_address_changes_is_back_at_once";
+    let Some((stage, mut novice, enter)) = alone(test, ADDRESSES)? else { return Ok(()) };
+    let mut expert = stage.expert().through(&enter).watches()?;
+    let question = novice.says("y", "view")?;
+    assert!(question.text("peer").is_some_and(|peer| peer.starts_with("10.9.0.2:")), "{}", novice.report());
+    expert.wait_event("first_frame")?;
+
+    let changed = Instant::now();
+    tool(
+        &enter,
+        "ip addr add 10.9.0.3/32 dev lo; ip route replace local 10.9.0.1 dev lo src 10.9.0.3 table local; \
+         ip addr del 10.9.0.2/32 dev lo",
+    )?;
+    expert.wait_event("returned")?;
+    assert!(changed.elapsed() < BACK_WITHIN, "{:?}", changed.elapsed());
+    let returned = novice.wait_event("returned")?;
+    assert!(returned.text("peer").is_some_and(|peer| peer.starts_with("10.9.0.3:")), "{}", novice.report());
+    Ok(())
+}
+
 #[test]
 fn r040_while_an_expert_is_lost_another_one_is_told_that_somebody_helps_already() -> Outcome {
     let mut play = Apart::viewing(|novice| novice, |expert| expert)?;
@@ -149,5 +219,9 @@ fn an_expert_who_does_not_want_to_come_back_ends_it() -> Outcome {
     Ok(())
 }
 
+/// Where the novice is in a network of its own, and where an expert calls from.
+const NOVICE: &str = "10.9.0.1:3389";
+const ADDRESSES: &str = "ip addr add 10.9.0.1/32 dev lo && ip addr add 10.9.0.2/32 dev lo && \
+                         ip route replace local 10.9.0.1 dev lo src 10.9.0.2 table local";
 /// What the issue asks for.
 const BACK_WITHIN: Duration = Duration::from_secs(5);
