@@ -209,6 +209,24 @@ fn r049_a_ticket_that_is_ended_meanwhile_lets_nobody_come_back() -> Outcome {
     Ok(())
 }
 
+/// A host that was started anew knows nothing of the session: nobody is asked about somebody who takes it for the old one.
+#[test]
+fn a_secret_of_a_session_that_is_over_is_worth_nothing_and_nobody_is_asked() -> Outcome {
+    let mut play = Apart::viewing(|novice| novice, |expert| expert)?;
+    play.novice.signal(Signal::KILL)?;
+    play.novice.wait_exit()?;
+    play.expert.wait_event("reconnecting")?;
+    let addr = play.stage.addr().to_string();
+    let mut again = play.stage.novice().args(["serve", "--listen", &addr, "--desktop", "demo"]).start()?;
+    again.wait_event("listening")?;
+    assert_eq!(play.expert.exit_code()?, Some(1), "{}", play.expert.report());
+    assert_eq!(play.expert.wait_event("ended")?.text("reason"), Some("lost"));
+    assert!(!again.has_seen("consent_asked"), "{}", again.report());
+    let log = std::fs::read_to_string(play.stage.path().join("novice/state/audit.log"))?;
+    assert_eq!(log.matches(r#""cause":"late_return""#).count(), 1, "{log}");
+    Ok(())
+}
+
 #[test]
 fn an_expert_who_does_not_want_to_come_back_ends_it() -> Outcome {
     let mut play = Apart::viewing(|novice| novice, |expert| expert)?;

@@ -3,7 +3,9 @@
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use integration::proxy::Proxy;
 use integration::{Cast, Expert, Failure, Outcome, Person, Signal, Stage, probe};
 
 use crate::session::typed;
@@ -109,6 +111,29 @@ fn s090_r041_strangers_who_call_a_waiting_expert_do_not_keep_the_novice_out() ->
         let _reset = stream.read_to_end(&mut heard);
         assert!(heard.len() < 64, "{} bytes", heard.len());
     }
+    Ok(())
+}
+
+#[test]
+fn s090_after_a_loss_the_novice_s_computer_calls_again() -> Outcome {
+    let (stage, front) = (Stage::new()?, Stage::new()?);
+    // The call goes through a network that can fail.
+    let proxy = Proxy::start(front.addr(), stage.addr())?;
+    let mut novice = calling(&stage, &front.addr().to_string()).start()?;
+    novice.wait_event("calling")?;
+    let mut expert = waiting(&stage, "expert", &stage.invitation()).watches()?;
+    novice.says("y", "view")?;
+    expert.wait_event("first_frame")?;
+    for round in 1..=2 {
+        let begun = Instant::now();
+        proxy.cut();
+        expert.wait_event("reconnecting")?;
+        expert.wait_event("returned")?;
+        assert!(begun.elapsed() < Duration::from_secs(5), "round {round}: {:?}", begun.elapsed());
+        novice.wait_event("returned")?;
+        expert.wait_event("first_frame")?;
+    }
+    assert_eq!(novice.story().iter().filter(|event| *event == "consent_asked").count(), 1, "{}", novice.report());
     Ok(())
 }
 
