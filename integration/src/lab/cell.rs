@@ -1,5 +1,6 @@
 //! One cell of the NAT table, played with the shipped programs: does the expert see the novice's desktop?
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::relay::Relay;
@@ -100,11 +101,9 @@ pub fn play(cell: &Cell) -> Result<Verdict, Failure> {
 
 fn play_by_file(lab: &Lab, stage: &Stage, via: Via) -> Result<Verdict, Failure> {
     let mut invite = invites(stage, lab, "novice");
-    // What the expert's side tells in the conversation: where it seems to be.
-    let told = lab.outside("expert").or_else(|| lab.addresses("expert").first().copied());
-    let told = told.filter(|_| via == Via::Messenger).map(|ip| std::net::SocketAddr::new(ip, PORT));
-    if let Some(told) = told {
-        invite = invite.args(["--dial", &told.to_string()]);
+    let told = if via == Via::Messenger { tells(lab) } else { Vec::new() };
+    for at in &told {
+        invite = invite.args(["--dial", &at.to_string()]);
     }
     let mut novice = invite.start()?;
     novice.wait_event("listening")?;
@@ -114,7 +113,7 @@ fn play_by_file(lab: &Lab, stage: &Stage, via: Via) -> Result<Verdict, Failure> 
         let seconds = (at - start).as_secs_f64();
         return Ok(Verdict::Connected(Connection { way: Way::ExpertDialled, seconds, endpoint }));
     }
-    if told.is_some() {
+    if !told.is_empty() {
         let again = Instant::now();
         let file = stage.invitation();
         let listens = stage.expert_called("listener").arg("listen").opens(&file);
@@ -128,6 +127,12 @@ fn play_by_file(lab: &Lab, stage: &Stage, via: Via) -> Result<Verdict, Failure> 
         return Err(Failure::new("somebody reached the novice, and no session came of it").seen(novice.report()));
     }
     Ok(Verdict::Apart { after: start.elapsed().as_secs_f64() })
+}
+
+/// What the expert's side tells in a conversation: where it seems to be.
+fn tells(lab: &Lab) -> Vec<SocketAddr> {
+    let v6 = lab.addresses("expert").into_iter().find(IpAddr::is_ipv6);
+    lab.outside("expert").into_iter().chain(v6).map(|ip| SocketAddr::new(ip, PORT)).collect()
 }
 
 fn play_by_code(lab: &Lab, stage: &Stage) -> Result<Verdict, Failure> {

@@ -137,6 +137,12 @@ impl Lab {
         }
     }
 
+    /// Whether a side sits behind a router of its own.
+    #[must_use]
+    pub fn has_router(&self, side: &str) -> bool {
+        self.description["enter"][format!("{side}-router")].is_array()
+    }
+
     /// Runs a tool on a node to its end.
     ///
     /// # Errors

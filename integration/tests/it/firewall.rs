@@ -29,8 +29,8 @@ fn s082_r066_policy_turns_help_off_and_leaves_another_remote_desktop_alone() -> 
 
 /// In a network of its own, with a packet filter of its own: the firewall between the two.
 #[test]
-fn s073_r068_a_firewall_allows_or_forbids_it_with_port_3389() -> Outcome {
-    let test = "s073_r068_a_firewall_allows_or_forbids_it_with_port_3389";
+fn s073_s080_r065_r068_a_firewall_allows_or_forbids_it_with_port_3389() -> Outcome {
+    let test = "s073_s080_r065_r068_a_firewall_allows_or_forbids_it_with_port_3389";
     if let Err(answer) = probe::namespaces(&["--net"]) {
         probe::skip(test, &answer);
         return Ok(());

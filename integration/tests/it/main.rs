@@ -22,6 +22,7 @@ mod passwords;
 mod peers;
 mod policy;
 mod reach;
+mod relays;
 mod returning;
 mod reverse;
 mod routers;

@@ -1,11 +1,14 @@
 //! Through routers: Table 1 of the original cell by cell, and what each row of it rests on. In the laboratory.
 
 use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
 
-use integration::lab::cell::{invites, opens, sees};
+use integration::lab::cell::{Via, invites, opens, sees};
 use integration::lab::table::{play_all, table_1};
-use integration::lab::{self, Lab, Site};
-use integration::{Failure, Outcome, Person, Stage};
+use integration::lab::{self, Address, Forward, Lab, Site};
+use integration::{Event, Failure, Outcome, Person, Stage};
+
+use crate::routers::together;
 
 #[test]
 fn s085_s089_s090_s091_s092_r069_r070_r071_table_1_cell_by_cell() -> Outcome {
@@ -134,6 +137,117 @@ fn an_expert_who_reaches_his_own_computer_first_goes_on_to_the_novice_s() -> Out
     assert_eq!(connected.text("endpoint"), tried.first().map(String::as_str), "{}", expert.report());
     assert!(!wrong.has_seen("expert_connecting") && !wrong.has_seen("refused"), "{}", wrong.report());
     Ok(())
+}
+
+#[test]
+fn doctor_predicts_what_table_1_says_of_every_cell_and_leaves_nothing_at_the_router() -> Outcome {
+    if !lab::ready("doctor_predicts_what_table_1_says_of_every_cell_and_leaves_nothing_at_the_router") {
+        return Ok(());
+    }
+    for kind in ["none", "ics", "nat", "upnp"] {
+        let (lab, stage) = (Site::of(kind, "none").up()?, Stage::new()?);
+        let predicted = doctor(&lab, &stage)?;
+        for (cell, said) in table_1().into_iter().filter(|(cell, _)| cell.novice == kind) {
+            let expert = match cell.expert.as_str() {
+                "none" => "public",
+                "nat" => "non_upnp",
+                _ => "upnp",
+            };
+            let either = predicted.field("either_dials").and_then(|dials| dials[expert].as_str());
+            let predicts = match cell.via {
+                Via::Email => predicted.text("file") == Some("yes"),
+                Via::Messenger => either.is_some_and(|who| who != "no"),
+                Via::Code => continue,
+            };
+            assert_eq!(predicts, said, "{cell:?}: {predicted}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_doctor_says_about_a_file_is_what_happens_to_it() -> Outcome {
+    if !lab::ready("what_doctor_says_about_a_file_is_what_happens_to_it") {
+        return Ok(());
+    }
+    for kind in ["pcp", "upnp+cgn", "fakeigd+cgn", "fakeigd+q:refuse", "fakeigd+q:permanent-only", "nat+symmetric"] {
+        let (lab, stage) = (Site::of(kind, "none").up()?, Stage::new()?);
+        let predicted = doctor(&lab, &stage)?;
+        let mut novice = invites(&stage, &lab, "novice").start()?;
+        novice.wait_event("listening")?;
+        if predicted.text("file") == Some("yes") {
+            let mut expert = opens(&stage, &lab, "expert").watches()?;
+            sees(&mut expert, &mut novice)?;
+        } else {
+            stays_out(&stage, &lab, "expert", &novice)
+                .map_err(|failure| failure.seen(format!("{kind}: {predicted}")))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_session_comes_back_when_a_cable_is_in_again_and_when_the_provider_gives_another_address() -> Outcome {
+    if !lab::ready("a_session_comes_back_when_a_cable_is_in_again_and_when_the_provider_gives_another_address") {
+        return Ok(());
+    }
+    together(&[Loss::Cable, Loss::Address], |loss| {
+        let (mut lab, stage) = (Site::of("upnp", "nat").up()?, Stage::new()?);
+        let mut novice = invites(&stage, &lab, "novice").start()?;
+        novice.wait_event("listening")?;
+        let mut expert = opens(&stage, &lab, "expert").watches()?;
+        sees(&mut expert, &mut novice)?;
+        let back = match loss {
+            Loss::Cable => {
+                lab.cut("expert")?;
+                // Nothing tells either side: both find it out, the slower one after 18 s.
+                expert.wait_event("reconnecting")?;
+                novice.wait_event("lost")?;
+                lab.mend("expert")?;
+                Instant::now()
+            }
+            Loss::Address => {
+                lab.reboot("expert", Address::New)?;
+                let back = Instant::now();
+                expert.wait_event("reconnecting")?;
+                back
+            }
+        };
+        expert.wait_event("returned")?;
+        let took = back.elapsed();
+        novice.wait_event("returned")?;
+        // A cable is back from one moment to the next; that an address is another one has to be noticed first.
+        assert!(took < if *loss == Loss::Cable { BACK_WITHIN } else { NOTICED_WITHIN }, "{loss:?}: {took:?}");
+        let questions = novice.story().iter().filter(|event| *event == "consent_asked").count();
+        assert_eq!(questions, 1, "{loss:?}: {}", novice.report());
+        expert.wait_event("first_frame")?;
+        expert.sees("the desktop again", |picture| (picture.demo_word() == novice.told_word()).then_some(()))
+    })
+}
+
+/// How a path dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    /// A cable between the expert's router and the rest is out.
+    Cable,
+    /// The expert's router is restarted and has another outside address.
+    Address,
+}
+
+/// What the issue asks for.
+const BACK_WITHIN: Duration = Duration::from_secs(5);
+
+/// A viewer asks after a silent line in 12 s and waits 4 s for an answer; then it is back in [`BACK_WITHIN`].
+const NOTICED_WITHIN: Duration = Duration::from_secs(25);
+
+/// What doctor says at the novice's computer. It may try things out, and leaves nothing behind.
+fn doctor(lab: &Lab, stage: &Stage) -> Result<Event, Failure> {
+    let mut asked = stage.novice().arg("doctor").through(lab.at("novice")).start()?;
+    assert_eq!(asked.exit_code()?, Some(0), "{}", asked.report());
+    if lab.has_router("novice") {
+        lab.forwards_become("novice", Duration::from_secs(10), <[Forward]>::is_empty)?;
+    }
+    asked.wait_event("doctor")
 }
 
 /// The endpoints of the invitation, once it is made.

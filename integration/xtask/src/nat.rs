@@ -50,7 +50,7 @@ pub(crate) fn run(options: &Options) -> Done {
     let mut text = HEAD.to_owned();
     for heading in HEADINGS {
         if let Some(part) = parts.get(heading) {
-            let _infallible = write!(text, "\n## {heading}\n\n{part}\n");
+            let _infallible = write!(text, "\n## {heading}\n\n{}\n", part.trim_end());
         }
     }
     fs::write(&file, text)?;
@@ -219,7 +219,8 @@ const HEADINGS: [&str; 4] = [
 
 const HEAD: &str = "# Who reaches whom through which routers\n\n\
 Written by `cargo xtask nat`, and with `--full` the sections about every kind of site. The shipped programs run in network namespaces, with \
-real miniupnpd as the routers with UPnP (`integration/lab`). A cell counts as connected when the expert has read the word of this run in the \
+real miniupnpd as the routers with UPnP (`integration/lab`). Internet Connection Sharing of Windows XP, in 2001 the only router with UPnP (S40), is \
+played by what it spoke: the first version of the gateway protocol, and nothing newer. A cell counts as connected when the expert has read the word of this run in the \
 picture of the novice's demo desktop, after a yes on the novice's terminal. The seconds are those from the start of the expert's program to the \
 first frame, with a novice who says yes at once. By e-mail the expert dials what stands in the file; in a conversation (Windows Messenger in \
 2001) the novice may dial too, at the address that the expert's side has told. By code both go to one relay, and from there directly where \
