@@ -36,6 +36,7 @@ use clap::Parser as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ra_expert::{EndReason, Face, Fingerprint, Options, Plan, Viewer, ViewerEvent, Way};
+use ra_rendezvous::{RelayUrl, Route};
 use ra_ticket::{AccountName, AccountPassword, Endpoint, Invitation, KeyFingerprint};
 use zeroize::Zeroizing;
 
@@ -115,7 +116,7 @@ impl ByRoute {
 }
 
 #[cfg(not(feature = "p2p"))]
-fn by_code(_: Option<&str>, _: &[ra_rendezvous::RelayUrl], _: Connect, _: &Common) -> Result<(), Failure> {
+fn by_code(_: Option<&str>, _: &[RelayUrl], _: Connect, _: &Common) -> Result<(), Failure> {
     Err(Failure::CodesNotBuilt)
 }
 
@@ -134,10 +135,14 @@ fn show(file: &Path, password: &PasswordSource, common: &Common) -> Result<(), F
     };
     if common.json {
         let endpoints = listed(&invitation, opened.as_ref());
-        Report::new(true, message.name()).opened(&message, invitation.password_needed(), &endpoints);
+        let route = opened.as_ref().and_then(relay_of);
+        Report::new(true, message.name()).opened(&message, invitation.password_needed(), &endpoints, route);
     } else {
         report::print(message.text().trim_end());
         report::print(message.details(opened.as_ref().map(Plan::endpoints)).trim_end());
+        if let Some(relay) = opened.as_ref().and_then(relay_of) {
+            report::print(&format!("  By relay:  {relay}"));
+        }
     }
     Ok(())
 }
@@ -164,7 +169,8 @@ fn connect(file: &Path, options: Connect, common: &Common, reach: &Reach) -> Res
     };
     let report = Report::new(common.json, message.name());
     if common.json {
-        report.opened(&message, invitation.password_needed(), &listed(&invitation, known.as_ref()));
+        let route = known.as_ref().and_then(relay_of);
+        report.opened(&message, invitation.password_needed(), &listed(&invitation, known.as_ref()), route);
     } else {
         report::print(&message.text());
     }
@@ -227,6 +233,12 @@ pub(crate) fn conclude(reason: EndReason, common: &Common) -> Result<(), Failure
         }
         reason => Err(Failure::Ended(reason)),
     }
+}
+
+/// The relay by which the novice's computer can be found too, where the invitation names one.
+fn relay_of(plan: &Plan) -> Option<String> {
+    let route: Route = plan.route()?.parse().ok()?;
+    route.relays.first().map(RelayUrl::host)
 }
 
 /// The addresses that can be read, in the order of the attempts.

@@ -21,7 +21,13 @@ impl Report {
     }
 
     /// The event `opened`.
-    pub(crate) fn opened(&self, message: &Message<'_>, password_needed: bool, endpoints: &[String]) {
+    pub(crate) fn opened(
+        &self,
+        message: &Message<'_>,
+        password_needed: bool,
+        endpoints: &[String],
+        route: Option<String>,
+    ) {
         if self.json {
             self.object(
                 "opened",
@@ -30,6 +36,7 @@ impl Report {
                     "password_needed": password_needed,
                     "expires": message.expires_utc(),
                     "endpoints": endpoints,
+                    "route": route,
                 }),
             );
         }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use integration::relay::Relay;
 use integration::xserver::XServer;
 use integration::{Failure, Outcome, PASSWORD, PATIENCE, Picture, Process, Stage, probe};
 
@@ -112,6 +113,29 @@ fn xfreerdp_sees_the_novices_desktop_after_a_yes() -> Outcome {
         if let Some(told) = crate::session::told_word(&novice) {
             assert_eq!(seen, told, "{kind} {more:?}");
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn xfreerdp_opens_an_invitation_that_carries_a_route_by_relay() -> Outcome {
+    if !probe::has_all("xfreerdp_opens_an_invitation_that_carries_a_route_by_relay", FREERDP) {
+        return Ok(());
+    }
+    for kind in ["both", "v2"] {
+        let stage = Stage::new()?;
+        let relay = Relay::start(stage.path())?;
+        let novice = stage.novice().invites("Kim Aalbers").args(["--kind", kind, "--relay", relay.url()]);
+        let mut novice = relay.believed_by(novice).start()?;
+        novice.wait_event("listening")?;
+        let shown = stage.expert_called("reader").arg("show").arg(stage.invitation());
+        let mut shown = shown.arg("--password-file").arg(stage.password_file()).start()?;
+        assert_eq!(shown.exit_code()?, Some(0), "{}", shown.report());
+        let opened = shown.wait_event("opened")?;
+        assert_eq!(opened.text("route"), Some("127.0.0.1"), "{kind}: it is in there: {}", shown.report());
+        let expert = FreeRdp::opens(&stage, PASSWORD, &[])?;
+        novice.says("y", "view")?;
+        expert.sees("the word of the run", word)?;
     }
     Ok(())
 }
