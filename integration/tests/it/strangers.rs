@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use integration::hostile::{CONNECTION_REQUEST, Dice, Stranger, call, is_closed};
-use integration::{Outcome, Stage};
+use integration::{Outcome, Signal, Stage};
 
 use crate::session::Session;
 
@@ -24,7 +24,7 @@ fn ten_thousand_hostile_connections_cost_less_than_8_mib() -> Outcome {
     let mut expert = stage.expert().start()?;
     novice.says("y", "view")?;
     expert.wait_event("first_frame")?;
-    drop(expert);
+    expert.signal(Signal::TERM)?;
     novice.wait_event("ended")?;
     let before = novice.process().resident()?;
     let mut dice = Dice::new(2001);
