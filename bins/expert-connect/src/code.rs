@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use ra_expert::{Plan, Way};
 use ra_p2p::{Caller, Met, P2pError, Path, Relays};
 use ra_rendezvous::{Link, MeetingError, Refusal, RelayUrl, Slip};
 use ra_ticket::{Invitation, Password};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -24,12 +24,7 @@ use crate::terminal::Terminal;
 use crate::{Headless, conclude, session, wants_to_connect, wishes};
 
 /// `expert-connect code CODE|LINK`
-pub(crate) fn code(
-    text: Option<&str>,
-    relays: &[RelayUrl],
-    options: Connect,
-    common: &Common,
-) -> Result<(), Failure> {
+pub(crate) fn code(text: Option<&str>, relays: &[RelayUrl], options: Connect, common: &Common) -> Result<(), Failure> {
     let signals = Signals::watch().map_err(|error| Failure::Engine(error.to_string()))?;
     let link = link(text, relays)?;
     if !options.yes && !wants_to_connect(QUESTION, common)? {
@@ -74,12 +69,7 @@ pub(crate) fn link(text: Option<&str>, relays: &[RelayUrl]) -> Result<Link, Fail
 }
 
 /// Finds the novice's computer and proves the code, asking for the password where one goes with it.
-pub(crate) fn meet(
-    runtime: &Runtime,
-    link: Link,
-    source: &PasswordSource,
-    common: &Common,
-) -> Result<Met, Failure> {
+pub(crate) fn meet(runtime: &Runtime, link: Link, source: &PasswordSource, common: &Common) -> Result<Met, Failure> {
     if !common.json {
         report::print("looking for the novice's computer");
     }

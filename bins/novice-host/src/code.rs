@@ -204,7 +204,9 @@ fn tell(news: &MeetingNews, teller: &Teller) {
             teller.say(&format!("Somebody has come with your code. Your helper should see the same words: {words}"));
         }
         MeetingNews::Path(path) => teller.event("path", json!({ "via": via(path), "peer": path.to_string() })),
-        MeetingNews::Over => teller.say("The code was for one helper, who has gone. Make a new one to be helped again."),
+        MeetingNews::Over => {
+            teller.say("The code was for one helper, who has gone. Make a new one to be helped again.")
+        }
         _ => {}
     }
 }
@@ -247,7 +249,9 @@ fn no_relay() -> Failure {
 fn failed(error: &P2pError) -> Failure {
     let failure = Failure::other(error.to_string());
     match error {
-        P2pError::RelaysSilent(_) => failure.advice("Try again, name another one with --relay, or make an invitation file."),
+        P2pError::RelaysSilent(_) => {
+            failure.advice("Try again, name another one with --relay, or make an invitation file.")
+        }
         _ => failure,
     }
 }

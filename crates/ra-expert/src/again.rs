@@ -68,7 +68,9 @@ impl WayBack<'_> {
 
     async fn reach(&self, face: &Arc<dyn Face>) -> Result<Line, EndReason> {
         match self.again {
-            Again::Dial(endpoints, other) => dial(endpoints, other.as_ref(), self.caller, Pace::AGAIN, self.introduction, face).await,
+            Again::Dial(endpoints, other) => {
+                dial(endpoints, other.as_ref(), self.caller, Pace::AGAIN, self.introduction, face).await
+            }
             Again::Redial(redial, endpoint) => {
                 let opened = tokio::time::timeout(REDIAL_WITHIN, redial.redial()).await;
                 let stream = opened.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));

@@ -22,7 +22,7 @@ use crate::event::{EndReason, Face, ViewerEvent};
 use crate::identity::HelperIdentity;
 use crate::pin::{Fingerprint, Judgement, Pin, Pinned};
 use crate::rdp::{Introduction, Secured};
-use crate::way::{Redial, Duplex, Transport};
+use crate::way::{Duplex, Redial, Transport};
 
 /// An encrypted connection to an endpoint that has shown its key.
 pub(crate) struct Line {
@@ -121,12 +121,7 @@ pub(crate) struct Other {
 }
 
 /// One attempt by that way.
-async fn bring(
-    other: Other,
-    caller: Caller,
-    introduction: Introduction,
-    patience: Duration,
-) -> Result<Shown, Failure> {
+async fn bring(other: Other, caller: Caller, introduction: Introduction, patience: Duration) -> Result<Shown, Failure> {
     let Other { redial, endpoint } = other;
     let stream = match timeout(patience, redial.redial()).await {
         Ok(Ok(stream)) => stream,
@@ -415,7 +410,8 @@ mod tests {
         let pace = Pace { patience: Duration::from_millis(200), ..Pace::AS_IN_2001 };
         let introduction = Introduction::new(&plan, "test");
         let begun = Instant::now();
-        let end = dial(&plan.endpoints, None, &Caller { pin: plan.pin, identity: None }, pace, &introduction, &face).await;
+        let end =
+            dial(&plan.endpoints, None, &Caller { pin: plan.pin, identity: None }, pace, &introduction, &face).await;
         assert_eq!(end.err(), Some(EndReason::NotReached));
         assert!(begun.elapsed() >= 3 * pace.patience, "the last one had its time, too");
 

@@ -134,7 +134,8 @@ fn without_a_relay_it_says_so_before_it_promises_anything() -> Outcome {
     assert!(novice.report().contains("no relay is known here"), "{}", novice.report());
     assert_eq!(novice.story(), Vec::<String>::new());
     assert!(!novice.terminal().contains("Code:"));
-    let mut expert = stage.expert_called("expert").args(["code", "7K3M-Q9TX-2V6H-PC4D", "--yes", "--no-window"]).start()?;
+    let mut expert =
+        stage.expert_called("expert").args(["code", "7K3M-Q9TX-2V6H-PC4D", "--yes", "--no-window"]).start()?;
     assert_eq!(expert.exit_code()?, Some(69), "{}", expert.report());
     Ok(())
 }
@@ -176,7 +177,8 @@ fn any_viewer_can_be_led_through_a_port_of_the_expert_s_computer() -> Outcome {
     let mut novice = saying(&stage, &relay).start()?;
     let code = code_of(&mut novice)?;
     let file = stage.path().join("led.MsRcIncident");
-    let forward = stage.expert_called("forward").args(["forward", &code, "--listen", "127.0.0.1:0", "--relay", relay.url()]);
+    let forward =
+        stage.expert_called("forward").args(["forward", &code, "--listen", "127.0.0.1:0", "--relay", relay.url()]);
     let mut forward = relay.believed_by(forward.arg("--save").arg(&file)).start()?;
     forward.wait_event("forwarding")?;
     let password = forward.until("the password of the file", |output| after(&output.terminal, "its password: "))?;

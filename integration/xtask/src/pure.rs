@@ -98,7 +98,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("ra-nat", OUTSIDE, PURE),
     ("ra-rendezvous", &["ra-*"], "a code is met without knowing what for"),
     ("ra-rendezvous", &["tokio", "mio", "socket2", "iroh*", "rustls"], PURE),
-    ("ra-p2p", &["ironrdp*", "ra-ticket", "ra-session", "ra-novice", "ra-expert"], "it carries bytes and does not know which"),
+    (
+        "ra-p2p",
+        &["ironrdp*", "ra-ticket", "ra-session", "ra-novice", "ra-expert"],
+        "it carries bytes and does not know which",
+    ),
     ("ra-novice", &["iroh*", "ra-p2p"], "an engine takes streams, whatever carries them"),
     ("ra-expert", &["iroh*", "ra-p2p"], "an engine takes streams, whatever carries them"),
     ("ra-policy", &["ra-*"], "policy is read alone"),
