@@ -45,7 +45,7 @@ pub enum MeetingError {
     /// The other side said something else than this protocol.
     #[error("the other side does not speak this protocol")]
     Malformed,
-    /// A message longer than [`MAX_MESSAGE`](crate::MAX_MESSAGE).
+    /// A message longer than [`MAX_MESSAGE`].
     #[error("a message is longer than this protocol allows")]
     TooLong,
     /// The secrets differ, or somebody stands in between.
