@@ -183,7 +183,7 @@ impl GfxServer {
         }
         painter.natural().iter().for_each(|rect| planner.saw_natural(*rect, at));
         // The client's time is worth more than the bytes of a long frame, unless the line is slow.
-        let shorter = (room.is_some() || payloads.len() <= BRIEF) && !planner.is_film();
+        let shorter = room.is_some() || payloads.len() <= BRIEF;
         let payloads = payloads.wrap(bulk, shorter);
         let bytes = payloads.iter().map(Vec::len).sum();
         if !pacing.is_suspended() {

@@ -93,12 +93,6 @@ impl Planner {
             && self.moves.found().is_empty()
     }
 
-    /// Whether the plan that was made last shows hardly anything but film, whose bytes cannot be made fewer.
-    pub(crate) fn is_film(&self) -> bool {
-        let area = |rects: &[Rect]| rects.iter().map(|rect| rect.area()).sum::<usize>();
-        area(&self.plan.strips) * HARDLY < area(&self.plan.film_parts)
-    }
-
     /// When a frame is due even if nothing changes, because something is to be made exact.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         self.history.next_due()
@@ -315,8 +309,6 @@ const LEAST_RESTORED: usize = 64;
 const LOOKED_AT: usize = 4;
 /// A film is still one when fewer than one part in so many of what was looked at is plain.
 const MOSTLY_FILM: usize = 4;
-/// What is sent as pixels beside a film counts when it is more than one part in so many of it.
-const HARDLY: usize = 64;
 /// Bytes that a pixel of a natural picture takes when it is sent exactly; a little less than three.
 const NATURAL_BYTES: usize = 3;
 /// Bytes of one frame in which a fast line makes a film exact: all of a large one.
