@@ -1,8 +1,8 @@
 //! `novice-host invite --code`: an invitation that is spoken instead of sent.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use ra_novice::arrival::{Arrival, Peer, RelayName};
+use ra_novice::arrival::{Peer, RelayName};
 use ra_novice::book::Scope;
 use ra_novice::control::HostLock;
 use ra_novice::host::WhenStopped;
@@ -10,18 +10,18 @@ use ra_novice::identity::Identity;
 use ra_novice::invite::{Invited, PasswordWish, Wish, create};
 use ra_novice::settings::{self, Paths};
 use ra_novice::store::{Store, TicketKind};
-use ra_p2p::{Meeting, MeetingNews, P2pError, Path, Pipe, Relays, Stop, Terms};
+use ra_p2p::{Meeting, MeetingNews, P2pError, Path, Relays, Stop, Terms};
 use ra_rendezvous::{Code, Link, Slip};
 use ra_session::invitations::TicketId;
 use ra_ticket::{Endpoint, Password};
 use serde_json::json;
-use tokio::runtime::{Builder, Runtime};
 use zeroize::Zeroizing;
 
 use crate::cli;
 use crate::failure::Failure;
 use crate::hosting::{self, Hosting, Seated};
 use crate::invite::{self, Permitted};
+use crate::relayed::{Thread, arrive};
 use crate::relays;
 use crate::tell::Teller;
 use crate::terminal::{Screen, Terminal};
@@ -143,7 +143,7 @@ impl Spoken<'_> {
 
 /// The code's place at the relays, with the thread that keeps it.
 struct RelayPlace {
-    runtime: Runtime,
+    thread: Thread,
     meeting: Meeting,
     stop: Stop,
     relay: String,
@@ -151,14 +151,7 @@ struct RelayPlace {
 
 impl RelayPlace {
     fn take(terms: Terms, seated: &Seated, teller: &Teller) -> Result<Self, Failure> {
-        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("p2p").enable_all().build();
-        let runtime = runtime.map_err(|error| Failure::chain(&error))?;
-        let host = seated.door();
-        let arrive = move |pipe: Pipe| {
-            if let Some(host) = host.get() {
-                host.arrive(Arrival::new(pipe.stream, peer(&pipe.path)));
-            }
-        };
+        let thread = Thread::start()?;
         let (telling, host) = (teller.clone(), seated.door());
         let tell = move |news| {
             tell(&news, &telling);
@@ -169,22 +162,16 @@ impl RelayPlace {
                 host.stop();
             }
         };
-        let opened = runtime.block_on(Meeting::open(terms, tell, arrive));
+        let opened = thread.wait(Meeting::open(terms, tell, arrive(seated)));
         let (meeting, stop) = opened.map_err(|error| failed(&error))?;
         let relay = meeting.relay().to_owned();
-        Ok(Self { runtime, meeting, stop, relay })
+        Ok(Self { thread, meeting, stop, relay })
     }
 
     /// Lets callers in for as long as the host runs.
     fn while_hosting<T>(self, host: impl FnOnce() -> T) -> T {
-        let Self { runtime, meeting, stop, .. } = self;
-        let open = runtime.spawn(meeting.run());
-        let outcome = host();
-        stop.now();
-        // Whoever is still connected hears that it is over.
-        let _ = runtime.block_on(async { tokio::time::timeout(GOODBYE, open).await });
-        runtime.shutdown_timeout(GOODBYE);
-        outcome
+        let Self { thread, meeting, stop, .. } = self;
+        thread.while_hosting(meeting.run(), &stop, host)
     }
 }
 
@@ -287,6 +274,3 @@ impl Entropy {
         text
     }
 }
-
-/// How long the goodbye to a helper may take.
-pub(crate) const GOODBYE: Duration = Duration::from_secs(2);

@@ -21,6 +21,8 @@ mod port_holder;
 mod prompt;
 mod reach;
 #[cfg(feature = "p2p")]
+mod relayed;
+#[cfg(feature = "p2p")]
 mod relays;
 #[cfg(feature = "p2p")]
 mod route;

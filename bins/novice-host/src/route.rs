@@ -1,20 +1,18 @@
 //! The route of an invitation file: where relays are known, the helper finds this computer also where no address leads to it.
 
-use ra_novice::arrival::Arrival;
 use ra_novice::settings::Paths;
-use ra_p2p::{Pipe, Relays, Standby, Stop};
-use tokio::runtime::{Builder, Runtime};
+use ra_p2p::{Relays, Standby, Stop};
 
 use crate::cli;
-use crate::code::{GOODBYE, peer};
 use crate::failure::Failure;
 use crate::hosting::Seated;
+use crate::relayed::{Thread, arrive};
 use crate::relays;
 use crate::tell::Teller;
 
 /// An endpoint that the relays know, with the thread that keeps it.
 pub(crate) struct ByRelay {
-    runtime: Runtime,
+    thread: Thread,
     standby: Standby,
     stop: Stop,
 }
@@ -32,16 +30,9 @@ impl ByRelay {
         if relays.is_empty() || options.kind == cli::Kind::V1 {
             return Ok(None);
         }
-        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("p2p").enable_all().build();
-        let runtime = runtime.map_err(|error| Failure::chain(&error))?;
-        let host = seated.door();
-        let arrive = move |pipe: Pipe| {
-            if let Some(host) = host.get() {
-                host.arrive(Arrival::new(pipe.stream, peer(&pipe.path)));
-            }
-        };
-        match runtime.block_on(Standby::open(&relays, arrive)) {
-            Ok((standby, stop)) => Ok(Some(Self { runtime, standby, stop })),
+        let thread = Thread::start()?;
+        match thread.wait(Standby::open(&relays, arrive(seated))) {
+            Ok((standby, stop)) => Ok(Some(Self { thread, standby, stop })),
             Err(error) => {
                 tracing::info!(%error, "no route by relays");
                 teller.say("No relay answers, so this invitation works where its addresses lead to this computer.");
@@ -57,13 +48,7 @@ impl ByRelay {
 
     /// Lets callers in for as long as the host runs.
     pub(crate) fn while_hosting<T>(self, host: impl FnOnce() -> T) -> T {
-        let Self { runtime, standby, stop } = self;
-        let open = runtime.spawn(standby.run());
-        let outcome = host();
-        stop.now();
-        // Whoever is still connected hears that it is over.
-        let _ = runtime.block_on(async { tokio::time::timeout(GOODBYE, open).await });
-        runtime.shutdown_timeout(GOODBYE);
-        outcome
+        let Self { thread, standby, stop } = self;
+        thread.while_hosting(standby.run(), &stop, host)
     }
 }

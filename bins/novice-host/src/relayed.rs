@@ -1,0 +1,53 @@
+//! What is kept at relays while the host runs, on a thread of its own.
+
+use ra_novice::arrival::Arrival;
+use ra_p2p::{Pipe, Stop};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::code::peer;
+use crate::failure::Failure;
+use crate::hosting::Seated;
+
+/// The thread of an endpoint.
+pub(crate) struct Thread(Runtime);
+
+impl Thread {
+    pub(crate) fn start() -> Result<Self, Failure> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("p2p").enable_all().build();
+        runtime.map(Self).map_err(|error| Failure::chain(&error))
+    }
+
+    /// Waits for something that lives on the thread.
+    pub(crate) fn wait<T>(&self, open: impl Future<Output = T>) -> T {
+        self.0.block_on(open)
+    }
+
+    /// Lets callers in for as long as the host runs; `open` ends soon after `stop`.
+    pub(crate) fn while_hosting<T>(
+        self,
+        open: impl Future<Output = ()> + Send + 'static,
+        stop: &Stop,
+        host: impl FnOnce() -> T,
+    ) -> T {
+        let open = self.0.spawn(open);
+        let outcome = host();
+        stop.now();
+        // Whoever is still connected hears that it is over.
+        let _ = self.0.block_on(async { tokio::time::timeout(GOODBYE, open).await });
+        self.0.shutdown_timeout(GOODBYE);
+        outcome
+    }
+}
+
+/// Takes a connection to the host's own door, once it runs.
+pub(crate) fn arrive(seated: &Seated) -> impl Fn(Pipe) + Send + Sync + 'static {
+    let host = seated.door();
+    move |pipe| {
+        if let Some(host) = host.get() {
+            host.arrive(Arrival::new(pipe.stream, peer(&pipe.path)));
+        }
+    }
+}
+
+/// How long the goodbye to a helper may take.
+const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
