@@ -187,7 +187,10 @@ impl Planner {
     /// Finds what the client can copy.
     fn copy(&mut self, picture: &FrameView<'_>, compared: bool, at: Duration) {
         let Self { plan, moves, shown, aside, history, grid, .. } = self;
-        moves.search(shown, picture, grid.bounds());
+        // What moved leaves a trace as large as itself; small changes far from each other are none.
+        if grid.parts().map(|part| part.area()).sum::<usize>() * SCATTERED >= grid.bounds().area() {
+            moves.search(shown, picture, grid.bounds());
+        }
         if moves.found().is_empty() {
             if !compared {
                 grid.trim(|part| shown.difference(picture, part)); // they were taken for moved
@@ -269,12 +272,10 @@ impl Planner {
         match film.place(picked.bounds(), at) {
             Some(area) => {
                 plan.film = area;
-                for (cell, part) in picked.damaged() {
-                    shown.copy_from(picture, part);
-                    history.rough(cell, part);
-                }
+                picked.damaged().for_each(|(cell, part)| history.rough(cell, part));
                 plan.film_parts.extend(picked.parts());
                 join(&mut plan.film_parts);
+                plan.film_parts.iter().for_each(|part| shown.copy_from(picture, *part));
             }
             None => picked.damaged().for_each(|(cell, part)| grid.set(cell, part)),
         }
@@ -309,6 +310,8 @@ const LEAST_RESTORED: usize = 64;
 const LOOKED_AT: usize = 4;
 /// A film is still one when fewer than one part in so many of what was looked at is plain.
 const MOSTLY_FILM: usize = 4;
+/// Less than one pixel in so many has changed of everything between the changes: nothing moved as a whole.
+const SCATTERED: usize = 8;
 /// Bytes that a pixel of a natural picture takes when it is sent exactly; a little less than three.
 const NATURAL_BYTES: usize = 3;
 /// Bytes of one frame in which a fast line makes a film exact: all of a large one.

@@ -250,30 +250,58 @@ impl Shown {
     }
 
     /// What of `rect` differs from `picture`: the bounding rectangle, empty when nothing does.
+    ///
+    /// Looks from outside inwards: where everything differs, as in a film, that is the first and the last row.
     pub(crate) fn difference(&self, picture: &FrameView<'_>, rect: Rect) -> Rect {
-        let width = usize::from(rect.width);
-        let (mut left, mut right) = (width, 0);
-        let (mut top, mut bottom) = (None, 0);
-        for y in usize::from(rect.y)..usize::from(rect.y) + usize::from(rect.height) {
-            let (new, old) = (picture.row(rect, y), &self.pixels[self.range(rect, y)]);
-            if new == old {
-                continue;
+        let rows = usize::from(rect.y)..usize::from(rect.y) + usize::from(rect.height);
+        let Some((top, mut left, mut right)) = rows.clone().find_map(|y| {
+            let (left, right) = self.differing(picture, rect, y, 0..0)?;
+            Some((y, left, right))
+        }) else {
+            return Rect::default();
+        };
+        let mut bottom = top + 1;
+        // Where columns are known to differ it only matters whether a row is one more that does.
+        for y in (bottom..rows.end).rev() {
+            if let Some(wider) = self.differing(picture, rect, y, left..right) {
+                (left, right) = wider;
+                bottom = y + 1;
+                break;
             }
-            let (new, old) = (new.as_chunks::<4>().0, old.as_chunks::<4>().0);
-            let differs = |x: &usize| pixel(new[*x]) != pixel(old[*x]);
-            let first = (0..left).find(differs);
-            let last = (right.max(first.unwrap_or(0))..width).rfind(differs);
-            // Where columns are known to differ it only matters whether this row is one more that does.
-            if first.is_none() && last.is_none() && !(left..right).any(|x| differs(&x)) {
-                continue; // nothing but unused bytes
-            }
-            left = first.unwrap_or(left);
-            right = last.map_or(right, |last| last + 1);
-            top = top.or(Some(y));
-            bottom = y + 1;
         }
-        let Some(top) = top else { return Rect::default() };
+        for y in top + 1..bottom {
+            if left == 0 && right == usize::from(rect.width) {
+                break;
+            }
+            if let Some(wider) = self.differing(picture, rect, y, left..right) {
+                (left, right) = wider;
+            }
+        }
         Rect::new(rect.x + left as u16, top as u16, (right - left) as u16, (bottom - top) as u16)
+    }
+
+    /// The columns of a row that differ from `picture`, together with those that are `known` to in others; nothing where
+    /// none of this row does.
+    fn differing(
+        &self,
+        picture: &FrameView<'_>,
+        rect: Rect,
+        y: usize,
+        known: std::ops::Range<usize>,
+    ) -> Option<(usize, usize)> {
+        let (new, old) = (picture.row(rect, y), &self.pixels[self.range(rect, y)]);
+        if new == old {
+            return None;
+        }
+        let (new, old) = (new.as_chunks::<4>().0, old.as_chunks::<4>().0);
+        let differs = |x: &usize| pixel(new[*x]) != pixel(old[*x]);
+        let outside = if known.is_empty() { new.len() } else { known.start };
+        let first = (0..outside).find(differs);
+        let last = (known.end.max(first.unwrap_or(0))..new.len()).rfind(differs);
+        if first.is_none() && last.is_none() && !known.clone().any(|x| differs(&x)) {
+            return None; // nothing but unused bytes
+        }
+        Some((first.unwrap_or(known.start), last.map_or(known.end, |last| last + 1)))
     }
 
     fn range(&self, rect: Rect, y: usize) -> std::ops::Range<usize> {

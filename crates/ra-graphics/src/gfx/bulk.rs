@@ -9,15 +9,38 @@
 pub(super) struct Bulk {
     /// What was sent last, and before it what has become too old.
     history: Vec<u8>,
-    /// Where in the history a hash was seen last, as places from its beginning plus one; zero: never.
-    seen: Vec<[u32; CANDIDATES]>,
+    /// Where in the history a hash was seen last.
+    seen: Vec<[Seen; CANDIDATES]>,
     /// Which of the places of any hash is replaced next.
     turn: usize,
 }
 
+/// A place of the history, and a mark of what stands there: what cannot match is not even looked at, since the history is
+/// larger than the caches of a processor.
+#[derive(Clone, Copy, Default)]
+struct Seen(u32);
+
+impl Seen {
+    /// `place`: [`MOST_KEPT`] at most, and zero means never, so places are counted from one.
+    const fn new(place: usize, mark: u32) -> Self {
+        Self(mark << PLACE_BITS | place as u32 + 1)
+    }
+
+    /// The place, where the mark is this one.
+    fn place(self, mark: u32) -> Option<usize> {
+        let place = (self.0 & PLACES).checked_sub(1)? as usize;
+        (self.0 >> PLACE_BITS == mark).then_some(place)
+    }
+
+    /// The same after so many bytes were dropped from the beginning of the history.
+    const fn aged(self, by: u32) -> Self {
+        Self(self.0 & !PLACES | (self.0 & PLACES).saturating_sub(by))
+    }
+}
+
 impl Default for Bulk {
     fn default() -> Self {
-        Self { history: Vec::new(), seen: vec![[0; CANDIDATES]; 1 << HASH_BITS], turn: 0 }
+        Self { history: Vec::new(), seen: vec![[Seen::default(); CANDIDATES]; 1 << HASH_BITS], turn: 0 }
     }
 }
 
@@ -25,7 +48,7 @@ impl Bulk {
     /// Forgets what was sent: the client may have forgotten it too.
     pub(super) fn forget(&mut self) {
         self.history.clear();
-        self.seen.fill([0; CANDIDATES]);
+        self.seen.fill([Seen::default(); CANDIDATES]);
     }
 
     /// Appends a segment's flags and its data, shorter if that is wanted and possible. `data`: 65,535 bytes at most.
@@ -52,7 +75,7 @@ impl Bulk {
         let old = self.history.len().saturating_sub(WINDOW);
         self.history.drain(..old);
         let old = old as u32; // of a few million
-        self.seen.iter_mut().flatten().for_each(|place| *place = place.saturating_sub(old));
+        self.seen.iter_mut().flatten().for_each(|seen| *seen = seen.aged(old));
     }
 
     /// Appends the tokens of the history from `start` on; false once they are no shorter than `limit` allows.
@@ -67,8 +90,8 @@ impl Bulk {
                     bits.length(length);
                     // Some of the places inside are remembered too, or the next match would have to begin where this one did.
                     for inside in (at + 1..(at + length).min(end + 1 - MATCHED)).step_by(REMEMBERED) {
-                        let slot = self.slot(inside);
-                        self.remember(slot, inside);
+                        let (slot, mark) = self.slot(inside);
+                        self.remember(slot, mark, inside);
                     }
                     at += length;
                     misses = 0;
@@ -96,11 +119,10 @@ impl Bulk {
 
     /// A match of what stands at `at` with something before it: how far before, and how long it is.
     fn find(&mut self, at: usize, end: usize) -> Option<(u32, usize)> {
-        let slot = self.slot(at);
+        let (slot, mark) = self.slot(at);
         let new = &self.history[at..end];
         let mut best = None;
-        for before in self.seen[slot] {
-            let Some(before) = (before as usize).checked_sub(1) else { continue };
+        for before in self.seen[slot].into_iter().filter_map(|seen| seen.place(mark)) {
             if before >= at || at - before > WINDOW {
                 continue;
             }
@@ -110,20 +132,22 @@ impl Bulk {
                 best = Some((at - before, length));
             }
         }
-        self.remember(slot, at);
+        self.remember(slot, mark, at);
         best.map(|(distance, length)| (distance as u32, length))
     }
 
-    fn remember(&mut self, slot: usize, at: usize) {
-        self.seen[slot][self.turn % CANDIDATES] = at as u32 + 1;
+    fn remember(&mut self, slot: usize, mark: u32, at: usize) {
+        self.seen[slot][self.turn % CANDIDATES] = Seen::new(at, mark);
         self.turn = self.turn.wrapping_add(1);
     }
 
-    fn slot(&self, at: usize) -> usize {
+    /// Where what stands at `at` is remembered, and by which mark.
+    fn slot(&self, at: usize) -> (usize, u32) {
         let mut bytes = [0; 8];
         bytes[..MATCHED].copy_from_slice(&self.history[at..at + MATCHED]);
         let value = u64::from_le_bytes(bytes);
-        (value.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - HASH_BITS)) as usize
+        let hash = value.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - HASH_BITS - MARK_BITS);
+        ((hash >> MARK_BITS) as usize, hash as u32 & ((1 << MARK_BITS) - 1))
     }
 }
 
@@ -211,6 +235,11 @@ const REMEMBERED: usize = 3;
 /// After so many places without a match every other one is tried, and so on.
 const PATIENCE: usize = 256;
 const HASH_BITS: u32 = 16;
+/// Bits of a place in the history.
+const PLACE_BITS: u32 = 23;
+const PLACES: u32 = (1 << PLACE_BITS) - 1;
+const MARK_BITS: u32 = u32::BITS - PLACE_BITS;
+const _: () = assert!(MOST_KEPT < PLACES as usize);
 /// Places that are remembered for each hash.
 const CANDIDATES: usize = 4;
 /// Shorter segments are sent as they are.
