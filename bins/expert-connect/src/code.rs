@@ -44,7 +44,10 @@ pub(crate) fn code(text: Option<&str>, relays: &[RelayUrl], options: Connect, co
 
     let mut wishes = wishes(&options);
     wishes.identity = State::of_this_user().and_then(|state| state.identity()).unwrap_or_default().map(Arc::new);
-    let reason = session(plan, way, options, wishes, Headless { report, state: None }, &signals, novice);
+    let reason = {
+        let _here = runtime.enter();
+        session(plan, way, options, wishes, Headless { report, state: None }, &signals, novice)
+    };
     runtime.block_on(met.close());
     runtime.shutdown_timeout(GOODBYE);
     conclude(reason?, common)

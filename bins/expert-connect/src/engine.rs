@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use ra_expert::{Controls, EndReason, Picture, Viewer};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
 
@@ -95,14 +95,47 @@ struct Watched {
     user: Signal,
 }
 
+/// Where the viewer's connections live.
+enum Network {
+    /// On the thread that keeps an endpoint already: nothing is handed on from thread to thread then, which costs a wake-up
+    /// for each frame.
+    Kept(Handle),
+    Own(Runtime),
+}
+
+impl Network {
+    /// The runtime that was entered, or one of its own.
+    fn here() -> Result<Self, Failure> {
+        if let Ok(kept) = Handle::try_current() {
+            return Ok(Self::Kept(kept));
+        }
+        let own = Builder::new_current_thread().enable_all().build();
+        own.map(Self::Own).map_err(|error| Failure::Engine(error.to_string()))
+    }
+
+    fn run(self, viewer: Viewer) -> Result<EndReason, Failure> {
+        match self {
+            Self::Kept(network) => {
+                let ran = network.block_on(network.spawn(viewer.run()));
+                ran.map_err(|error| Failure::Engine(error.to_string()))
+            }
+            Self::Own(network) => {
+                let reason = network.block_on(viewer.run());
+                // A question on the terminal that nobody will answer any more must not keep the program.
+                network.shutdown_background();
+                Ok(reason)
+            }
+        }
+    }
+}
+
 /// Runs the viewer on a thread of its own; the main thread belongs to the window.
 pub(crate) fn start(
     viewer: Viewer,
     signals: &Signals,
     screenshot_file: Option<PathBuf>,
 ) -> Result<JoinHandle<Result<EndReason, Failure>>, Failure> {
-    let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::Engine(error.to_string()))?;
+    let network = Network::here()?;
     let picture = viewer.picture();
     signals.session(Some(Running {
         controls: viewer.controls(),
@@ -111,9 +144,7 @@ pub(crate) fn start(
         asked: false,
     }));
     let run = move || {
-        let reason = runtime.block_on(viewer.run());
-        // A question on the terminal that nobody will answer any more must not keep the program.
-        runtime.shutdown_background();
+        let reason = network.run(viewer)?;
         // Whatever the end was, what was seen is worth keeping.
         if let Some(path) = screenshot_file {
             screenshot(&picture, &path)?;

@@ -110,6 +110,10 @@ impl ByRoute {
         match *self {}
     }
 
+    fn enter(&self) {
+        match *self {}
+    }
+
     fn close(self) {
         match self {}
     }
@@ -196,7 +200,10 @@ fn connect(file: &Path, options: Connect, common: &Common, reach: &Reach) -> Res
     let mut wishes = wishes(&options);
     // Official helpers may have to show it; nobody needs one to open an invitation.
     wishes.identity = State::of_this_user().and_then(|state| state.identity()).unwrap_or_default().map(Arc::new);
-    let reason = session(plan, way, options, wishes, Headless { report, state: None }, &signals, novice);
+    let reason = {
+        let _here = by_route.as_ref().map(ByRoute::enter);
+        session(plan, way, options, wishes, Headless { report, state: None }, &signals, novice)
+    };
     if let Some(route) = by_route {
         route.close();
     }

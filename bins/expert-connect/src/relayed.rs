@@ -8,7 +8,7 @@ use ra_expert::{Duplex, Plan, Redial, Redialling, Way};
 use ra_p2p::{Met, P2pError, Path, Pipe, Reached};
 use ra_rendezvous::Route;
 use ra_ticket::{Endpoint, Host};
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, EnterGuard, Handle, Runtime};
 
 use crate::failure::Failure;
 
@@ -62,6 +62,11 @@ impl ByRoute {
         let thread = self.runtime.handle().clone();
         let other = Arc::new(Calling { reached: Arc::clone(&self.reached), thread });
         Way::DialAlso { other, endpoint: at_relay(&self.reached.relay()) }
+    }
+
+    /// Makes the engine that is started meanwhile run where the endpoint does.
+    pub(crate) fn enter(&self) -> EnterGuard<'_> {
+        self.runtime.enter()
     }
 
     /// Says goodbye.

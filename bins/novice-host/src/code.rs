@@ -15,13 +15,14 @@ use ra_rendezvous::{Code, Link, Slip};
 use ra_session::invitations::TicketId;
 use ra_ticket::{Endpoint, Password};
 use serde_json::json;
+use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
 
 use crate::cli;
 use crate::failure::Failure;
 use crate::hosting::{self, Hosting, Seated};
 use crate::invite::{self, Permitted};
-use crate::relayed::{Thread, arrive};
+use crate::relayed::{Network, arrive};
 use crate::relays;
 use crate::tell::Teller;
 use crate::terminal::{Screen, Terminal};
@@ -137,13 +138,13 @@ impl Spoken<'_> {
             calls: Vec::new(),
             waiting: format!("Waiting for your helper until {until}."),
         };
-        place.while_hosting(|| hosting.run(announcement, teller))
+        place.while_hosting(|network| hosting.run(Some(network), announcement, teller))
     }
 }
 
-/// The code's place at the relays, with the thread that keeps it.
+/// The code's place at the relays, with the runtime that keeps it.
 struct RelayPlace {
-    thread: Thread,
+    network: Network,
     meeting: Meeting,
     stop: Stop,
     relay: String,
@@ -151,7 +152,7 @@ struct RelayPlace {
 
 impl RelayPlace {
     fn take(terms: Terms, seated: &Seated, teller: &Teller) -> Result<Self, Failure> {
-        let thread = Thread::start()?;
+        let network = Network::start()?;
         let (telling, host) = (teller.clone(), seated.door());
         let tell = move |news| {
             tell(&news, &telling);
@@ -162,16 +163,16 @@ impl RelayPlace {
                 host.stop();
             }
         };
-        let opened = thread.wait(Meeting::open(terms, tell, arrive(seated)));
+        let opened = network.wait(Meeting::open(terms, tell, arrive(seated)));
         let (meeting, stop) = opened.map_err(|error| failed(&error))?;
         let relay = meeting.relay().to_owned();
-        Ok(Self { thread, meeting, stop, relay })
+        Ok(Self { network, meeting, stop, relay })
     }
 
     /// Lets callers in for as long as the host runs.
-    fn while_hosting<T>(self, host: impl FnOnce() -> T) -> T {
-        let Self { thread, meeting, stop, .. } = self;
-        thread.while_hosting(meeting.run(), &stop, host)
+    fn while_hosting<T>(self, host: impl FnOnce(&Runtime) -> T) -> T {
+        let Self { network, meeting, stop, .. } = self;
+        network.while_hosting(meeting.run(), &stop, host)
     }
 }
 

@@ -26,6 +26,7 @@ use ra_novice::prompt::PlaceName;
 use ra_novice::settings::Paths;
 use ra_novice::store::Store;
 use ra_policy::Policy;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli;
@@ -122,7 +123,7 @@ pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure
         calls: Vec::new(),
         waiting,
     };
-    hosting.run(|| {}, teller)
+    hosting.run(None, || {}, teller)
 }
 
 /// Who checks the passwords of accounts here, where an administrator wants that.
@@ -258,14 +259,20 @@ impl Seated {
 
 impl Hosting {
     /// Runs the host until it ends. `announce` is called when the ports are open, before the first event.
-    pub(crate) fn run(self, announce: impl FnOnce() + Send + 'static, teller: &Teller) -> Result<(), Failure> {
+    ///
+    /// `network` keeps an endpoint already, and then the host runs there too: what arrives is not handed from thread to
+    /// thread, which costs a wake-up for each frame.
+    pub(crate) fn run(
+        self,
+        network: Option<&Runtime>,
+        announce: impl FnOnce() + Send + 'static,
+        teller: &Teller,
+    ) -> Result<(), Failure> {
         let Self { seated, tls, store, paths, scope, when_stopped, calls, waiting } = self;
         let Seated { terminal, desktop, ports, places, agents, running, control, in_use } = seated;
         if let Some(terminal) = &terminal {
             places.arrive(PlaceName::terminal(), Box::new(TerminalPlace::new(terminal.screen(), waiting)));
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Failure::chain(&error))?;
         let (events, happened) = sync_channel(MOST_UNTOLD);
         let no_ports = ports.is_empty();
         let (host, handle) = Host::new(HostOptions {
@@ -318,10 +325,17 @@ impl Hosting {
         // counts too: the host reads the table after this.
         let _ = running.set(handle.clone());
 
-        let end = runtime.block_on(async {
+        let run = async {
             stop_on_signals(&handle).map_err(|error| Failure::chain(&error))?;
             host.run().await.map_err(|error| Failure::chain(&error))
-        });
+        };
+        let end = match network {
+            Some(network) => network.block_on(run),
+            None => {
+                let own = Builder::new_current_thread().enable_all().build();
+                own.map_err(|error| Failure::chain(&error))?.block_on(run)
+            }
+        };
         drop((control, watch));
         // A reader of our output that does not read must not keep the program, and the terminal, for ever.
         if all_told.recv_timeout(LAST_WORDS) == Err(RecvTimeoutError::Timeout) {

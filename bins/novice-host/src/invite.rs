@@ -21,6 +21,7 @@ use ra_policy::{Denied, HelpAllowed, HelperName, Policy};
 use ra_session::invitations::{EndCause, TicketId};
 use ra_ticket::{Endpoint, Password};
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use crate::cli;
 use crate::failure::Failure;
@@ -96,10 +97,10 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
 
     if let Waits::Here(seated) = waits {
         let promise = Promise { invited: &invited, reached: &reached, generated, dial: &options.dial };
-        let host = || host(*seated, &identity, store, paths, &promise, teller);
+        let host = |network: Option<&Runtime>| host(*seated, &identity, store, paths, &promise, network, teller);
         return match by_relay {
-            Some(by_relay) => by_relay.while_hosting(host),
-            None => host(),
+            Some(by_relay) => by_relay.while_hosting(|network| host(Some(network))),
+            None => host(None),
         };
     }
     announce(&invited, teller);
@@ -136,7 +137,7 @@ impl ByRelay {
         match *self {}
     }
 
-    fn while_hosting<T>(self, _: impl FnOnce() -> T) -> T {
+    fn while_hosting<T>(self, _: impl FnOnce(&Runtime) -> T) -> T {
         match self {}
     }
 }
@@ -249,9 +250,10 @@ fn host(
     store: Store,
     paths: Paths,
     promise: &Promise<'_>,
+    network: Option<&Runtime>,
     teller: &Teller,
 ) -> Result<(), Failure> {
-    let outcome = seated.take_terminal().and_then(|()| wait(seated, identity, store, &paths, promise, teller));
+    let outcome = seated.take_terminal().and_then(|()| wait(seated, identity, store, &paths, promise, network, teller));
     if outcome.is_err() {
         withdraw(&paths, &promise.invited.ticket.id);
     }
@@ -274,6 +276,7 @@ fn wait(
     store: Store,
     paths: &Paths,
     promise: &Promise<'_>,
+    network: Option<&Runtime>,
     teller: &Teller,
 ) -> Result<(), Failure> {
     let &Promise { invited, reached, generated, dial } = promise;
@@ -306,7 +309,7 @@ fn wait(
         calls: dial.iter().map(|expert| Call { expert: expert.clone(), ticket: invited.ticket.id.clone() }).collect(),
         waiting: format!("Waiting for your helper until {until}."),
     };
-    hosting.run(announcement, teller)
+    hosting.run(network, announcement, teller)
 }
 
 /// Where the invitation says that this computer is.

@@ -1,4 +1,4 @@
-//! What is kept at relays while the host runs, on a thread of its own.
+//! What is kept at relays while the host runs, on the same thread.
 
 use ra_novice::arrival::Arrival;
 use ra_p2p::{Pipe, Stop};
@@ -8,29 +8,29 @@ use crate::code::peer;
 use crate::failure::Failure;
 use crate::hosting::Seated;
 
-/// The thread of an endpoint.
-pub(crate) struct Thread(Runtime);
+/// The runtime of an endpoint. It gets on with its work while something is waited for, and while the host runs.
+pub(crate) struct Network(Runtime);
 
-impl Thread {
+impl Network {
     pub(crate) fn start() -> Result<Self, Failure> {
-        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("p2p").enable_all().build();
+        let runtime = Builder::new_current_thread().enable_all().build();
         runtime.map(Self).map_err(|error| Failure::chain(&error))
     }
 
-    /// Waits for something that lives on the thread.
+    /// Waits for something that lives there.
     pub(crate) fn wait<T>(&self, open: impl Future<Output = T>) -> T {
         self.0.block_on(open)
     }
 
-    /// Lets callers in for as long as the host runs; `open` ends soon after `stop`.
+    /// Lets callers in for as long as the host runs, which has to run here; `open` ends soon after `stop`.
     pub(crate) fn while_hosting<T>(
         self,
         open: impl Future<Output = ()> + Send + 'static,
         stop: &Stop,
-        host: impl FnOnce() -> T,
+        host: impl FnOnce(&Runtime) -> T,
     ) -> T {
         let open = self.0.spawn(open);
-        let outcome = host();
+        let outcome = host(&self.0);
         stop.now();
         // Whoever is still connected hears that it is over.
         let _ = self.0.block_on(async { tokio::time::timeout(GOODBYE, open).await });

@@ -2,17 +2,18 @@
 
 use ra_novice::settings::Paths;
 use ra_p2p::{Relays, Standby, Stop};
+use tokio::runtime::Runtime;
 
 use crate::cli;
 use crate::failure::Failure;
 use crate::hosting::Seated;
-use crate::relayed::{Thread, arrive};
+use crate::relayed::{Network, arrive};
 use crate::relays;
 use crate::tell::Teller;
 
-/// An endpoint that the relays know, with the thread that keeps it.
+/// An endpoint that the relays know, with the runtime that keeps it.
 pub(crate) struct ByRelay {
-    thread: Thread,
+    network: Network,
     standby: Standby,
     stop: Stop,
 }
@@ -30,9 +31,9 @@ impl ByRelay {
         if relays.is_empty() || options.kind == cli::Kind::V1 {
             return Ok(None);
         }
-        let thread = Thread::start()?;
-        match thread.wait(Standby::open(&relays, arrive(seated))) {
-            Ok((standby, stop)) => Ok(Some(Self { thread, standby, stop })),
+        let network = Network::start()?;
+        match network.wait(Standby::open(&relays, arrive(seated))) {
+            Ok((standby, stop)) => Ok(Some(Self { network, standby, stop })),
             Err(error) => {
                 tracing::info!(%error, "no route by relays");
                 teller.say("No relay answers, so this invitation works where its addresses lead to this computer.");
@@ -47,8 +48,8 @@ impl ByRelay {
     }
 
     /// Lets callers in for as long as the host runs.
-    pub(crate) fn while_hosting<T>(self, host: impl FnOnce() -> T) -> T {
-        let Self { thread, standby, stop } = self;
-        thread.while_hosting(standby.run(), &stop, host)
+    pub(crate) fn while_hosting<T>(self, host: impl FnOnce(&Runtime) -> T) -> T {
+        let Self { network, standby, stop } = self;
+        network.while_hosting(standby.run(), &stop, host)
     }
 }
