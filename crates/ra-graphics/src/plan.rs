@@ -245,7 +245,18 @@ impl Planner {
         if natural.iter().map(|(_, part)| part.area() * NATURAL_BYTES).sum::<usize>() <= room {
             return;
         }
-        natural.retain(|(_, part)| self.is_natural(picture, *part));
+        let mut plain = Vec::new();
+        natural.retain(|(cell, part)| {
+            let many = self.scanner.scan(picture, *part) == Colours::Many;
+            if many && !self.scanner.is_natural() {
+                plain.push(*cell);
+            }
+            many
+        });
+        // A few dark or overexposed parts of a natural picture go with it; a page of text in many colours does not.
+        if plain.len() * MOSTLY_FILM > natural.len() {
+            natural.retain(|(cell, _)| plain.binary_search(cell).is_err());
+        }
         let pixels: usize = natural.iter().map(|(_, part)| part.area()).sum();
         let bounds = natural.iter().fold(Rect::default(), |bounds, (_, part)| bounds.union(*part));
         // Video encodes everything between them as well.
