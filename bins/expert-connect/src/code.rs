@@ -127,7 +127,7 @@ fn watch_path(runtime: &Runtime, met: &Arc<Met>, report: Report, json: bool) {
         let Some(mut known) = met.upgrade().map(|met| met.path()) else { return };
         loop {
             let Some(held) = met.upgrade() else { return };
-            let Some(path) = held.path_other_than(&known).await else { return };
+            let path = held.path_other_than(&known).await;
             report.note("path", &json!({ "via": via(&path), "peer": path.to_string() }));
             if !json && via(&path) != via(&known) {
                 report::print(in_words(&path));

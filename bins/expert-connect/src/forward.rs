@@ -6,12 +6,14 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ra_p2p::{Met, P2pError};
 use ra_ticket::{ConnectionString2, Endpoint, Header, Invitation, LinkSpeed, Password, Ticket};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::cli::Forward;
 use crate::code::{BROKEN, link, meet, read, tell_met};
@@ -94,12 +96,19 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 async fn lead(listener: TcpListener, met: Met) {
     let met = Arc::new(met);
     let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut lost = None;
     loop {
         // One that has to wait for a place waits unaccepted.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else { continue };
-        let pipe = met.pipe().await;
-        let Ok(pipe) = pipe else { return };
+        let Ok(pipe) = met.pipe().await else {
+            // Whoever was let in tries again, for as long as the novice's computer waits for them.
+            if lost.get_or_insert_with(Instant::now).elapsed() < RETURNS_WITHIN {
+                continue;
+            }
+            return;
+        };
+        lost = None;
         tokio::spawn(async move {
             carry(stream, pipe).await;
             drop(place);
@@ -116,5 +125,7 @@ async fn carry(mut stream: TcpStream, mut pipe: ra_p2p::Pipe) {
     }
 }
 
+/// A lost expert may come back so long. Source: issue 5, the secret of a session.
+const RETURNS_WITHIN: Duration = Duration::from_secs(60);
 /// A session, and a client that tries anew while the last one is still closing.
 const AT_ONCE: usize = 4;

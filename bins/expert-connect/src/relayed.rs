@@ -78,11 +78,20 @@ impl ByRoute {
 
 /// Runs there, since what an endpoint starts lives where it was started.
 fn on<'a>(thread: &Handle, pipe: impl Future<Output = Result<Pipe, P2pError>> + Send + 'static) -> Redialling<'a> {
-    let task = thread.spawn(pipe);
+    let mut task = Wanted(thread.spawn(pipe));
     Box::pin(async move {
-        let pipe = task.await.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        let pipe = (&mut task.0).await.map_err(io::Error::other)?.map_err(io::Error::other)?;
         Ok(Box::new(pipe.stream) as Box<dyn Duplex>)
     })
+}
+
+/// A task that ends when nobody waits for it any more: a call that gets through late would take the place of a later one.
+struct Wanted<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for Wanted<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// What the events of a session call the other end: its address, or the relay's name.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use ra_session::invitations::TicketId;
 use ra_ticket::{Endpoint, Host};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::arrival::Arrival;
 use crate::event::{HostEvent, UnansweredCause};
@@ -69,7 +70,7 @@ pub(crate) async fn keep_calling(shared: Rc<Shared>, call: Call) {
     }
 }
 
-/// Opens a connection; a name that has several addresses is tried at each of them in turn.
+/// Opens a connection; of a name that has several addresses the one that answers first is it.
 async fn dial(expert: &Endpoint, patience: Duration) -> Result<(TcpStream, SocketAddr), UnansweredCause> {
     let addresses: Vec<SocketAddr> = match &expert.host {
         Host::Ipv4(address) => vec![(*address, expert.port).into()],
@@ -85,14 +86,34 @@ async fn dial(expert: &Endpoint, patience: Duration) -> Result<(TcpStream, Socke
     if addresses.is_empty() {
         return Err(UnansweredCause::Name);
     }
+    first_to_answer(addresses, patience).await.ok_or(UnansweredCause::Network)
+}
+
+/// Dials these addresses in their order, the next one when one fails or has not answered at once: an address that leads
+/// nowhere, as IPv6 does in many networks, keeps nobody from being called at another. Source: RFC 8305, section 5.
+async fn first_to_answer(addresses: Vec<SocketAddr>, patience: Duration) -> Option<(TcpStream, SocketAddr)> {
+    let mut dialling = JoinSet::new();
     for address in addresses {
-        let answer = tokio::time::timeout(patience, TcpStream::connect(address)).await;
-        match answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(stream) => return Ok((stream, address)),
-            Err(error) => tracing::debug!(%address, %error, "nobody answers"),
+        dialling.spawn(async move {
+            let answer = tokio::time::timeout(patience, TcpStream::connect(address)).await;
+            match answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(stream) => Some((stream, address)),
+                Err(error) => {
+                    tracing::debug!(%address, %error, "nobody answers");
+                    None
+                }
+            }
+        });
+        if let Ok(Some(Ok(Some(answered)))) = tokio::time::timeout(HEAD_START, dialling.join_next()).await {
+            return Some(answered);
         }
     }
-    Err(UnansweredCause::Network)
+    while let Some(done) = dialling.join_next().await {
+        if let Ok(Some(answered)) = done {
+            return Some(answered);
+        }
+    }
+    None
 }
 
 /// Between the first two calls. The expert may have to type a command first.
@@ -106,3 +127,46 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const AGAIN_WITHIN: Duration = Duration::from_secs(2);
 /// Addresses of one name that are tried.
 const MOST_ADDRESSES: usize = 8;
+/// Before the next address of a name is dialled too. Source: RFC 8305, section 8, Connection Attempt Delay.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    /// A port with a full queue: whoever dials it waits, as at an address that leads nowhere.
+    async fn nobody_answers() -> (TcpListener, Vec<TcpStream>) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let mut queue = Vec::new();
+        while let Ok(Ok(stream)) = tokio::time::timeout(HEAD_START, TcpStream::connect(addr)).await {
+            queue.push(stream);
+        }
+        (listener, queue)
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_keeps_nobody_from_being_called_at_another() {
+        let (silent, _queue) = nobody_answers().await;
+        let good = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let addresses = [&silent, &good].map(|listener| listener.local_addr().unwrap());
+        // As long as no test lasts: had the first one to be waited out, this would be seen.
+        let answered = first_to_answer(addresses.to_vec(), Duration::from_secs(3600));
+        let (_, address) = tokio::time::timeout(ANSWER_WITHIN, answered).await.unwrap().unwrap();
+        assert_eq!(address, good.local_addr().unwrap());
+    }
+
+    #[tokio::test]
+    async fn where_nobody_answers_at_any_address_that_is_said() {
+        let (silent, _queue) = nobody_answers().await;
+        let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
+        let addresses = vec![silent.local_addr().unwrap(), closed];
+        assert!(first_to_answer(addresses, HEAD_START).await.is_none());
+    }
+}

@@ -4,8 +4,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ra_rendezvous::{Code, MeetingError, Refusal, Secret, Slip, check_words, endpoint_seed};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::anew::{self, Anew};
 use crate::meeting::{BINDING, WORDS};
 use crate::pipe::{Path, Pipe};
 use crate::run;
@@ -22,9 +24,9 @@ pub struct Caller {
 
 /// The novice's computer, proved.
 pub struct Met {
-    station: Station,
-    /// The newest one: it is replaced when it has died.
-    line: Mutex<Line>,
+    /// The newest ones: they are replaced when they have died.
+    held: Mutex<(Station, Line)>,
+    replaced: Notify,
     id: [u8; 32],
     relays: Relays,
     slip: Option<Slip>,
@@ -91,7 +93,15 @@ impl Caller {
             Ok((slip, words)) => {
                 let Self { station, line, relays, .. } = self;
                 let id = line.peer();
-                Ok(Met { station, line: Mutex::new(line), id, relays, slip: Some(slip), words })
+                station.settle(&line).await;
+                Ok(Met {
+                    held: Mutex::new((station, line)),
+                    replaced: Notify::new(),
+                    id,
+                    relays,
+                    slip: Some(slip),
+                    words,
+                })
             }
             Err(error @ P2pError::Meeting(MeetingError::Refused(Refusal::Wrong { left: 1.. }))) => {
                 Err((Some(self), error))
@@ -122,10 +132,16 @@ impl Met {
         self.line().path()
     }
 
-    /// Waits until the way is another one than this; `None` when the connection of the moment is over.
-    pub async fn path_other_than(&self, known: &Path) -> Option<Path> {
-        let line = self.line();
-        line.path_other_than(known).await
+    /// Waits until the way is another one than this, also that of a connection which took the place of one that was lost. For
+    /// one who waits at a time; waits for ever when nothing changes any more.
+    pub async fn path_other_than(&self, known: &Path) -> Path {
+        loop {
+            let line = self.line();
+            if let Some(path) = line.path_other_than(known).await {
+                return path;
+            }
+            self.replaced.notified().await;
+        }
     }
 
     /// Opens a connection for Remote Desktop, over the line that is there or, when it is dead, over a new one.
@@ -147,16 +163,28 @@ impl Met {
     ///
     /// As [`Met::pipe`].
     pub async fn pipe_anew(&self) -> Result<Pipe, P2pError> {
-        let call = self.station.call(&self.id, &self.relays, Purpose::Desktop);
-        let line = timeout(CALL, call).await.unwrap_or(Err(P2pError::NobodyThere))?;
+        let (station, _) = self.held();
+        let call = anew::call(&station, self.id, &self.relays, Purpose::Desktop);
+        let Anew { line, station: new } = timeout(CALL, call).await.map_err(|_| P2pError::NobodyThere)?;
         let stream = timeout(OPEN, line.open()).await.unwrap_or(Err(P2pError::BrokeOff))?;
         let pipe = line.pipe(stream);
-        std::mem::replace(&mut *self.line.lock().unwrap_or_else(PoisonError::into_inner), line).close();
+        let now = (new.clone().unwrap_or(station), line);
+        now.0.settle(&now.1).await;
+        let (old, lost) = std::mem::replace(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner), now);
+        lost.close();
+        self.replaced.notify_one();
+        if new.is_some() {
+            tokio::spawn(async move { old.close().await });
+        }
         Ok(pipe)
     }
 
+    fn held(&self) -> (Station, Line) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn line(&self) -> Line {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.held().1
     }
 
     /// Waits until the connection of the moment is over.
@@ -167,9 +195,9 @@ impl Met {
 
     /// Says goodbye, and waits a moment until it is heard.
     pub async fn close(&self) {
-        let line = self.line();
+        let (station, line) = self.held();
         line.close_gently().await;
-        self.station.close().await;
+        station.close().await;
     }
 }
 

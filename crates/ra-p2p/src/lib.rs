@@ -16,10 +16,12 @@
 //! byte of Remote Desktop before both sides have proved the code.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test stops at the first surprise"))]
 
+mod anew;
 mod caller;
 mod chance;
 mod meeting;
 mod pipe;
+mod place;
 mod run;
 mod standby;
 mod station;

@@ -10,6 +10,7 @@ use ra_rendezvous::{Code, Guesses, MeetingError, Refusal, Secret, Slip, check_wo
 use tokio::sync::watch;
 
 use crate::pipe::{Path, Pipe};
+use crate::place::AtRelays;
 use crate::run;
 use crate::station::{Line, P2pError, Purpose, Relays, Ringing, Station};
 
@@ -66,7 +67,7 @@ impl Stop {
 
 /// A place at the relays, taken and not yet open.
 pub struct Meeting {
-    station: Station,
+    place: AtRelays,
     table: Arc<Table>,
     relay: String,
     stopped: watch::Receiver<bool>,
@@ -128,7 +129,7 @@ impl Meeting {
             arrive: Box::new(arrive),
         });
         let (stop, stopped) = watch::channel(false);
-        Ok((Self { station, table, relay, stopped }, Stop(stop)))
+        Ok((Self { place: AtRelays::new(station), table, relay, stopped }, Stop(stop)))
     }
 
     /// The host name of the relay that knows the way here.
@@ -139,7 +140,7 @@ impl Meeting {
 
     /// Lets others try an address that a router gave us for UDP.
     pub async fn add_outside(&self, address: SocketAddr) {
-        self.station.add_outside(address).await;
+        self.place.station().add_outside(address).await;
     }
 
     /// Lets callers in until [`Stop`], then closes every connection.
@@ -149,7 +150,7 @@ impl Meeting {
             tokio::select! {
                 biased;
                 _ = self.stopped.wait_for(|stopped| *stopped) => break,
-                ringing = self.station.next() => match ringing {
+                ringing = self.place.next() => match ringing {
                     Some(ringing) => {
                         tokio::spawn(serve(ringing, Arc::clone(&self.table), stopped.clone()));
                     }
@@ -157,7 +158,7 @@ impl Meeting {
                 },
             }
         }
-        self.station.close().await;
+        self.place.station().close().await;
     }
 }
 

@@ -7,13 +7,15 @@ use ra_rendezvous::Route;
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::timeout;
 
+use crate::anew::{self, Anew};
 use crate::meeting::Stop;
 use crate::pipe::Pipe;
+use crate::place::{AtRelays, Spare};
 use crate::station::{Line, P2pError, Purpose, Relays, Station};
 
 /// The novice's side: known to the relays, and not yet open.
 pub struct Standby {
-    station: Station,
+    place: AtRelays,
     route: Route,
     arrive: Arc<dyn Fn(Pipe) + Send + Sync>,
     stopped: watch::Receiver<bool>,
@@ -41,7 +43,7 @@ impl Standby {
         }
         let route = Route { endpoint: station.id(), relays: relays.urls().to_vec() };
         let (stop, stopped) = watch::channel(false);
-        Ok((Self { station, route, arrive: Arc::new(arrive), stopped }, Stop::new(stop)))
+        Ok((Self { place: AtRelays::new(station), route, arrive: Arc::new(arrive), stopped }, Stop::new(stop)))
     }
 
     /// What goes into the invitation.
@@ -58,7 +60,7 @@ impl Standby {
             let ringing = tokio::select! {
                 biased;
                 _ = self.stopped.wait_for(|stopped| *stopped) => break,
-                ringing = self.station.next() => ringing,
+                ringing = self.place.next() => ringing,
             };
             let Some(ringing) = ringing else { break };
             // Whoever finds no place is not answered: the engine's own door would send them away too.
@@ -80,7 +82,7 @@ impl Standby {
                 drop(place);
             });
         }
-        self.station.close().await;
+        self.place.station().close().await;
     }
 }
 
@@ -114,17 +116,30 @@ impl Reached {
     /// [`P2pError::NobodyThere`], [`P2pError::BrokeOff`] and [`P2pError::Local`].
     pub async fn pipe(&self) -> Result<Pipe, P2pError> {
         let mut made = self.made.lock().await;
-        let station = match made.take() {
-            Some((station, line)) => {
-                line.close();
+        let Some((held, lost)) = &*made else {
+            let station = Spare::new(Station::open(None, &self.relays).await?);
+            let call = station.station.call(&self.route.endpoint, &self.relays, Purpose::Desktop);
+            let line = timeout(CALL, call).await.unwrap_or(Err(P2pError::NobodyThere))?;
+            let pipe = line.open().await.map(|stream| line.pipe(stream));
+            let station = station.take();
+            station.settle(&line).await;
+            *made = Some((station, line));
+            return pipe;
+        };
+        lost.close();
+        let call = anew::call(held, self.route.endpoint, &self.relays, Purpose::Desktop);
+        let Anew { line, station } = timeout(CALL, call).await.map_err(|_| P2pError::NobodyThere)?;
+        let pipe = line.open().await.map(|stream| line.pipe(stream));
+        let old = held.clone();
+        let now = match station {
+            Some(station) => {
+                tokio::spawn(async move { old.close().await });
                 station
             }
-            None => Station::open(None, &self.relays).await?,
+            None => old,
         };
-        let call = station.call(&self.route.endpoint, &self.relays, Purpose::Desktop);
-        let line = timeout(CALL, call).await.unwrap_or(Err(P2pError::NobodyThere))?;
-        let pipe = line.open().await.map(|stream| line.pipe(stream));
-        *made = Some((station, line));
+        now.settle(&line).await;
+        *made = Some((now, line));
         pipe
     }
 

@@ -1,11 +1,12 @@
 //! A station: one iroh endpoint. The only module that knows iroh, whose interface moves from version to version.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use iroh::endpoint::{
-    Accepting, Connection, PathList, PortmapperConfig, QuicTransportConfig, RecvStream, SendStream, VarInt, presets,
+    Accepting, Connection, PathList, PortmapperConfig, QuicTransportConfig, RecvStream, RelayStatus, SendStream,
+    VarInt, WeakConnectionHandle, presets,
 };
 use iroh::tls::CaTlsConfig;
 use iroh::{
@@ -14,7 +15,9 @@ use iroh::{
 use n0_future::StreamExt as _;
 use ra_rendezvous::RelayUrl;
 use rustls::pki_types::CertificateDer;
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
 use crate::pipe::{Path, Pipe};
@@ -114,10 +117,25 @@ pub(crate) enum Purpose {
 #[derive(Clone, Debug)]
 pub(crate) struct Station {
     endpoint: Endpoint,
+    relays: Relays,
+    lines: Lines,
+    /// Addresses that a router gave us.
+    outside: Arc<Mutex<Vec<SocketAddr>>>,
+    /// Whether the relay that knew this station has gone, and none has taken its place.
+    adrift: watch::Receiver<bool>,
+    _keeper: Arc<Keeper>,
 }
 
+/// The connections of a station, for as long as somebody else holds them.
+#[derive(Clone, Debug, Default)]
+struct Lines(Arc<Mutex<Vec<WeakConnectionHandle>>>);
+
+/// Looks after a station's place at the relays; ends with the last holder.
+#[derive(Debug)]
+struct Keeper(JoinHandle<()>);
+
 /// Somebody calls, and has not said a word yet.
-pub(crate) struct Ringing(Accepting);
+pub(crate) struct Ringing(Accepting, Lines);
 
 /// A connection to one other station.
 #[derive(Clone, Debug)]
@@ -128,7 +146,20 @@ pub(crate) struct Line {
 impl Station {
     /// Opens a station with the key of this seed, or with a new one.
     pub(crate) async fn open(seed: Option<Zeroizing<[u8; 32]>>, relays: &Relays) -> Result<Self, P2pError> {
-        let key = seed.map_or_else(SecretKey::generate, |seed| SecretKey::from_bytes(&seed));
+        Self::with_key(seed.map_or_else(SecretKey::generate, |seed| SecretKey::from_bytes(&seed)), relays).await
+    }
+
+    /// A new station under the same key and with the same outside addresses, to take this one's place.
+    pub(crate) async fn again(&self) -> Result<Self, P2pError> {
+        let next = Self::with_key(self.endpoint.secret_key().clone(), &self.relays).await?;
+        let outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for address in outside {
+            next.add_outside(address).await;
+        }
+        Ok(next)
+    }
+
+    async fn with_key(key: SecretKey, relays: &Relays) -> Result<Self, P2pError> {
         let map = RelayMap::empty();
         for url in relays.iroh() {
             map.insert(url.clone(), Arc::new(RelayConfig::from(url)));
@@ -138,6 +169,8 @@ impl Station {
             // Nothing here uses one-way streams, and few connections go over one line: a limit for whoever calls.
             .max_concurrent_uni_streams(VarInt::from_u32(0))
             .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS))
+            .default_path_keep_alive_interval(HEARTBEAT)
+            .default_path_max_idle_timeout(SILENT)
             .build();
         let builder = Endpoint::builder(presets::Minimal)
             .secret_key(key)
@@ -148,7 +181,11 @@ impl Station {
             // Routers are `ra-gateways`'s to speak to, and to tidy up at.
             .portmapper_config(PortmapperConfig::Disabled);
         let endpoint = builder.bind().await.map_err(|error| P2pError::Local(error.to_string()))?;
-        Ok(Self { endpoint })
+        let lines = Lines::default();
+        let (tell, adrift) = watch::channel(false);
+        let keeper = tokio::spawn(keep(endpoint.clone(), relays.clone(), lines.clone(), tell));
+        let (relays, outside) = (relays.clone(), Arc::default());
+        Ok(Self { endpoint, relays, lines, outside, adrift, _keeper: Arc::new(Keeper(keeper)) })
     }
 
     /// Waits until a relay knows this station.
@@ -172,6 +209,7 @@ impl Station {
 
     /// An address of ours that a router gave us, for others to try.
     pub(crate) async fn add_outside(&self, address: SocketAddr) {
+        self.outside.lock().unwrap_or_else(PoisonError::into_inner).push(address);
         self.endpoint.add_external_addr(address).await;
     }
 
@@ -179,7 +217,7 @@ impl Station {
     pub(crate) async fn next(&self) -> Option<Ringing> {
         loop {
             match self.endpoint.accept().await?.accept() {
-                Ok(accepting) => return Some(Ringing(accepting)),
+                Ok(accepting) => return Some(Ringing(accepting, self.lines.clone())),
                 // A stray datagram; the next one may be a caller.
                 Err(error) => tracing::debug!(%error, "not a call"),
             }
@@ -194,7 +232,57 @@ impl Station {
             tracing::debug!(%error, "no answer to the call");
             P2pError::NobodyThere
         })?;
-        Ok(Line { connection })
+        Ok(self.lines.keep(connection))
+    }
+
+    /// Waits until the relay that knew this station has gone and none has taken its place.
+    pub(crate) async fn adrift(&self) {
+        self.turned(true).await;
+    }
+
+    /// Waits until a relay knows it again.
+    pub(crate) async fn found(&self) {
+        self.turned(false).await;
+    }
+
+    async fn turned(&self, to: bool) {
+        let mut adrift = self.adrift.clone();
+        if adrift.wait_for(|adrift| *adrift == to).await.is_err() {
+            // Nobody looks any more: the station is being closed.
+            std::future::pending().await
+        }
+    }
+
+    /// Waits until a relay knows a station that none has known yet, asking at once what the relays can be reached for when
+    /// they are silent.
+    pub(crate) async fn taken_in(&self) {
+        while timeout(ASK_EVERY, self.endpoint.online()).await.is_err() {
+            look_for_relays(&self.endpoint, &self.relays).await;
+        }
+    }
+
+    /// Whether there is a choice of relays.
+    pub(crate) fn has_several_relays(&self) -> bool {
+        self.relays.urls.len() > 1
+    }
+
+    /// Makes the relay of a line this station's own, for whom nobody calls: that of a station is the only one of which it
+    /// hears at once that it has gone. All relays count again then.
+    pub(crate) async fn settle(&self, line: &Line) {
+        let paths = line.connection.paths();
+        let relay = paths.iter().find_map(|path| match path.remote_addr() {
+            TransportAddr::Relay(relay) => Some(relay.clone()),
+            _ => None,
+        });
+        let Some(relay) = relay else { return };
+        for other in self.relays.iroh().filter(|other| *other != relay) {
+            self.endpoint.remove_relay(&other).await;
+        }
+    }
+
+    /// Whether anybody is connected.
+    pub(crate) fn is_talking(&self) -> bool {
+        !self.lines.open().is_empty()
     }
 
     /// Says goodbye to everybody. What was written and not yet delivered has a moment to get there.
@@ -208,7 +296,116 @@ impl Ringing {
     pub(crate) async fn answer(self) -> Option<(Line, Purpose)> {
         let connection = timeout(HANDSHAKE, self.0).await.ok()?.ok()?;
         let purpose = Purpose::of(connection.alpn())?;
-        Some((Line { connection }, purpose))
+        Some((self.1.keep(connection), purpose))
+    }
+}
+
+impl Lines {
+    fn keep(&self, connection: Connection) -> Line {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that are over go, so that there are never more than connections at a time.
+        kept.retain(|line| line.upgrade().is_some_and(|line| line.close_reason().is_none()));
+        kept.push(connection.weak_handle());
+        tokio::spawn(end_when_silent(connection.weak_handle()));
+        Line { connection }
+    }
+
+    fn open(&self) -> Vec<Line> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = kept.iter().filter_map(WeakConnectionHandle::upgrade).map(|connection| Line { connection });
+        open.filter(|line| line.connection.close_reason().is_none()).collect()
+    }
+
+    /// Ends those that go through this relay.
+    fn end_through(&self, relay: &iroh::RelayUrl) {
+        let gone = Path::Relay(host(relay));
+        for line in self.open().into_iter().filter(|line| line.path() == gone) {
+            line.close();
+        }
+    }
+}
+
+/// Ends a connection on which nothing has come for [`SILENT_BEATS`] heartbeats: whoever would come back has to know that it is
+/// lost, and iroh would wait half a minute.
+async fn end_when_silent(line: WeakConnectionHandle) {
+    let (mut heard, mut silent) = (0, 0);
+    while silent < SILENT_BEATS {
+        sleep(HEARTBEAT).await;
+        let Some(connection) = line.upgrade().filter(|connection| connection.close_reason().is_none()) else { return };
+        let now = connection.stats().udp_rx.datagrams;
+        silent = if now == heard { silent + 1 } else { 0 };
+        heard = now;
+    }
+    if let Some(connection) = line.upgrade() {
+        tracing::info!("nothing is heard of the other side");
+        Line { connection }.close();
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Notices that the relay which knew a station has gone, and does what iroh leaves: it would look for another relay twice a
+/// minute, knock at the old one after pauses that grow with the outage up to half a minute, and leave the connections
+/// through it to their time-outs.
+async fn keep(endpoint: Endpoint, relays: Relays, lines: Lines, adrift: watch::Sender<bool>) {
+    let mut home = endpoint.home_relay_status();
+    let mut now = home.get();
+    let mut known = None;
+    loop {
+        if let Some(relay) = connected(&now) {
+            adrift.send_replace(false);
+            known = Some(relay);
+        } else if let Some(lost) = known.take_if(|known| now.iter().any(|relay| relay.url() == known)) {
+            tracing::info!(relay = %host(&lost), "the relay is gone");
+            look_for_relays(&endpoint, &relays).await;
+            knock(&endpoint, relays.iroh().filter(|relay| *relay != lost));
+            // A relay that was only started anew has its time.
+            let found = timeout(RESTART, endpoint.online()).await;
+            if found.is_err() || connected(&home.get()).is_some_and(|relay| relay != lost) {
+                lines.end_through(&lost);
+            }
+            if found.is_err() {
+                adrift.send_replace(true);
+                while timeout(ASK_EVERY, endpoint.online()).await.is_err() {
+                    look_for_relays(&endpoint, &relays).await;
+                }
+            }
+            now = home.get();
+            continue;
+        }
+        now = match home.updated().await {
+            Ok(now) => now,
+            Err(_) => return,
+        };
+    }
+}
+
+fn connected(home: &[RelayStatus]) -> Option<iroh::RelayUrl> {
+    home.iter().find(|relay| relay.is_connected()).map(|relay| relay.url().clone())
+}
+
+/// Has iroh look at once which relays can be reached: it does when its list changes, and a relay that is put there a second
+/// time is a change to it.
+async fn look_for_relays(endpoint: &Endpoint, relays: &Relays) {
+    for relay in relays.iroh() {
+        endpoint.insert_relay(relay.clone(), Arc::new(RelayConfig::from(relay))).await;
+    }
+}
+
+/// Has these relays know the endpoint now, not only once iroh has weighed them against the one that is silent. A connection to
+/// a relay is made by calling somebody through it: nobody has this key, and nobody answers.
+fn knock(endpoint: &Endpoint, relays: impl Iterator<Item = iroh::RelayUrl>) {
+    let nobody = SecretKey::generate().public();
+    for relay in relays {
+        let endpoint = endpoint.clone();
+        tokio::spawn(async move {
+            let address = EndpointAddr::new(nobody).with_relay_url(relay);
+            let _nobody_answers = timeout(KNOCK, endpoint.connect(address, Purpose::Desktop.alpn())).await;
+        });
     }
 }
 
@@ -313,10 +510,24 @@ fn host(url: &iroh::RelayUrl) -> String {
     url.host_str().unwrap_or_default().trim_end_matches('.').to_owned()
 }
 
+/// Each way of a connection carries two small packets so often, also the one that is only kept ready.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A direct way that was silent so long, after the packet that nobody answered, is left for the one through the relay: an
+/// address that has changed is to cost less than five seconds, and of three heartbeats one arrives on a bad line too.
+const SILENT: Duration = Duration::from_secs(3);
+/// Longer than most hitches of a wireless network or of the stream to a relay, since control is gone with the connection.
+const SILENT_BEATS: u32 = 6;
 /// At once on one connection: a session, its successor, a few runs of the meeting.
 const STREAMS: u32 = 8;
 /// A caller's QUIC handshake, through a relay on the other side of the world.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// So long a relay may be away without a line through it being given up: as long as a service takes to start anew. Up to then
+/// the pauses of iroh, which grow with the outage, are short too.
+const RESTART: Duration = Duration::from_secs(2);
+/// As long as a relay on the other side of the world takes to know somebody.
+const KNOCK: Duration = Duration::from_secs(3);
+/// While no relay is there; a look costs a few packets to each. A path that is back is to be used within five seconds.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 /// Beside two round trips, for a packet that was lost.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 /// Closing tells each peer, and waits for it a moment.

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use clap::Parser;
 use iroh_relay::server::{CertConfig, QuicConfig, RelayConfig, Server, ServerConfig, TlsConfig};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// A relay for tests and the laboratory.
 #[derive(Parser)]
@@ -32,6 +33,9 @@ struct Options {
     /// Where the certificate goes that clients have to trust, for SSL_CERT_FILE
     #[arg(long)]
     write_ca: PathBuf,
+    /// Where the relay's own certificate and key are kept: made at the first start, used again at the next
+    #[arg(long)]
+    keep: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -69,8 +73,22 @@ fn run(options: &Options) -> Outcome<()> {
     })
 }
 
-/// An authority of this run, whose certificate clients get, and the relay's own certificate by it.
+/// The relay's own certificate: the one that was kept, or a new one by an authority of this run, whose certificate clients get.
 fn certificate(options: &Options) -> Outcome<rustls::ServerConfig> {
+    let kept = options.keep.as_ref().filter(|keep| keep.exists());
+    let (own, key) = match kept {
+        Some(keep) => {
+            let text = std::fs::read(keep)?;
+            (CertificateDer::from_pem_slice(&text)?, PrivateKeyDer::from_pem_slice(&text)?)
+        }
+        None => made(options)?,
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(config.with_no_client_auth().with_single_cert(vec![own], key)?)
+}
+
+fn made(options: &Options) -> Outcome<(CertificateDer<'static>, PrivateKeyDer<'static>)> {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority.distinguished_name.push(DnType::CommonName, "Laboratory");
@@ -79,8 +97,9 @@ fn certificate(options: &Options) -> Outcome<rustls::ServerConfig> {
 
     let key = KeyPair::generate()?;
     let own = CertificateParams::new(options.name.clone())?.signed_by(&key, &authority)?;
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(config.with_no_client_auth().with_single_cert(vec![own.der().clone()], key)?)
+    if let Some(keep) = &options.keep {
+        // A key of the laboratory, good for names that nobody else knows.
+        std::fs::write(keep, format!("{}{}", own.pem(), key.serialize_pem()))?;
+    }
+    Ok((own.der().clone(), PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()))))
 }

@@ -1,8 +1,10 @@
 //! Relays on the public segment of the laboratory, each with a certificate of its own making.
 
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use super::Lab;
 use crate::{Cast, Failure, PATIENCE, Process, programs_dir};
@@ -13,6 +15,8 @@ pub struct Relay {
     certificate: PathBuf,
     process: Process,
     _held: OwnedFd,
+    /// How it is started, first and again.
+    words: Vec<OsString>,
 }
 
 impl Relay {
@@ -25,13 +29,25 @@ impl Relay {
     pub fn start(lab: &Lab, node: &str, folder: &Path) -> Result<Self, Failure> {
         let name = format!("{node}.natlab");
         let certificate = folder.join(format!("{node}-authority.pem"));
-        let through = lab.at(node);
-        let mut command = Command::new(&through[0]);
-        command.args(&through[1..]).arg(programs_dir().join("lab-relay"));
-        command.args(["--address", "::", "--port", "443", "--quic-port", "7842", "--name", &name, "--write-ca"]);
-        let (process, held) = Process::start_held(command.arg(&certificate))?;
-        process.until("the relay", PATIENCE, |seen| seen.out.starts_with("ready ").then_some(()))?;
-        Ok(Self { url: format!("https://{name}"), certificate, process, _held: held })
+        let mut words: Vec<OsString> = lab.at(node).into_iter().map(OsString::from).collect();
+        words.push(programs_dir().join("lab-relay").into());
+        let options = ["--address", "::", "--port", "443", "--quic-port", "7842", "--name", &name];
+        words.extend(options.map(OsString::from));
+        words.extend(["--write-ca".into(), certificate.clone().into_os_string()]);
+        words.extend(["--keep".into(), folder.join(format!("{node}-own.pem")).into_os_string()]);
+        let (process, held) = started(&words)?;
+        Ok(Self { url: format!("https://{name}"), certificate, process, _held: held, words })
+    }
+
+    /// Starts it anew where it was, with the certificate and the key that it had; gives the moment at which it takes
+    /// connections.
+    ///
+    /// # Errors
+    /// When it still runs, or cannot be started.
+    #[track_caller]
+    pub fn revive(&mut self) -> Result<Instant, Failure> {
+        (self.process, self._held) = started(&self.words)?;
+        Ok(Instant::now())
     }
 
     /// Tells somebody's program about these relays, and whom to believe: nobody else.
@@ -58,4 +74,10 @@ impl Relay {
         self.process.signal(rustix::process::Signal::KILL)?;
         self.process.wait_exit().map(drop)
     }
+}
+
+fn started(words: &[OsString]) -> Result<(Process, OwnedFd), Failure> {
+    let (process, held) = Process::start_held(Command::new(&words[0]).args(&words[1..]))?;
+    process.until("the relay", PATIENCE, |seen| seen.out.starts_with("ready ").then_some(()))?;
+    Ok((process, held))
 }

@@ -24,6 +24,7 @@ mod policy;
 mod reach;
 mod relays;
 mod returning;
+mod returning_by_code;
 mod reverse;
 mod routers;
 mod session;
