@@ -50,6 +50,12 @@ impl Relay {
         Ok(Instant::now())
     }
 
+    /// Has somebody's program believe this relay and nobody else, without telling where it is.
+    #[must_use]
+    pub fn believed_by<'a>(&self, cast: Cast<'a>) -> Cast<'a> {
+        cast.env("SSL_CERT_FILE", &self.certificate)
+    }
+
     /// Tells somebody's program about these relays, and whom to believe: nobody else.
     #[must_use]
     pub fn known_to<'a>(relays: &[&Self], mut cast: Cast<'a>) -> Cast<'a> {

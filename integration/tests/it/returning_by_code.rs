@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use integration::lab::cell::{code_of, says_a_code, sees, types_a_code};
+use integration::lab::cell::{code_of, invites, opens, says_a_code, sees, types_a_code};
 use integration::lab::relay::Relay;
 use integration::lab::{self, Address, Lab, Site};
 use integration::{Expert, Failure, Outcome, Person, Stage};
@@ -30,16 +30,42 @@ impl Together {
         let known: Vec<&Relay> = relays.iter().collect();
         let mut novice = says_a_code(&stage, &lab, &known).start()?;
         let code = code_of(&mut novice)?;
-        let expert = types_a_code(&stage, &lab, &known, &code).args(["--request-control", "--type", "-"]);
-        let mut expert = expert.watches()?;
-        sees(&mut expert, &mut novice)?;
-        novice.says("y", "control")?;
-        expert.wait_event("controlling")?;
-        let together = Self { expert, novice, relays, lab, _stage: stage };
+        let expert = types_a_code(&stage, &lab, &known, &code).args(CONTROLS).watches()?;
+        let together = Self { expert, novice, relays, lab, _stage: stage }.begin()?;
         together.way_is(way)?;
-        together.expert.type_line("before")?;
-        together.expert.sees("what was typed", |picture| typed(picture).starts_with("before").then_some(()))?;
         Ok(together)
+    }
+
+    /// The same by a file, whose addresses lead nowhere and whose route does.
+    fn by_file() -> Result<Self, Failure> {
+        let (lab, stage) = (Site::of("nat+symmetric", "nat+symmetric").up()?, Stage::new()?);
+        let relay = Relay::start(&lab, "relay", stage.path())?;
+        let mut novice = Relay::known_to(&[&relay], invites(&stage, &lab, "novice")).start()?;
+        novice.wait_event("listening")?;
+        let mut expert = relay.believed_by(opens(&stage, &lab, "expert")).args(CONTROLS).watches()?;
+        let reached = expert.wait_event("connected")?;
+        assert_eq!(reached.text("endpoint"), Some("relay.natlab:443"));
+        Self { expert, novice, relays: vec![relay], lab, _stage: stage }.begin()
+    }
+
+    /// The expert sees, controls and types.
+    fn begin(mut self) -> Result<Self, Failure> {
+        sees(&mut self.expert, &mut self.novice)?;
+        self.novice.says("y", "control")?;
+        self.expert.wait_event("controlling")?;
+        self.expert.type_line("before")?;
+        self.expert.sees("what was typed", |picture| typed(picture).starts_with("before").then_some(()))?;
+        Ok(self)
+    }
+
+    /// The relay dies, and is started again later. Gives the time from then on.
+    fn loses_its_relay(mut self) -> Result<Duration, Failure> {
+        self.relays[0].kill()?;
+        let killed = Instant::now();
+        self.both_notice()?;
+        self.nobody_comes_back_until(killed + GONE)?;
+        let back = self.relays[0].revive()?;
+        self.comes_back(back)
     }
 
     /// Waits until the newest that the expert's program told of the way is this.
@@ -113,13 +139,14 @@ fn each_time(test: &str, play: impl Fn() -> Result<Duration, Failure>) -> Outcom
 #[test]
 fn a_relay_that_was_killed_and_started_again_costs_no_question() -> Outcome {
     each_time("a_relay_that_was_killed_and_started_again_costs_no_question", || {
-        let mut play = Together::controlling("nat+symmetric", "nat+symmetric", &["relay"], "relay")?;
-        play.relays[0].kill()?;
-        let killed = Instant::now();
-        play.both_notice()?;
-        play.nobody_comes_back_until(killed + GONE)?;
-        let back = play.relays[0].revive()?;
-        play.comes_back(back)
+        Together::controlling("nat+symmetric", "nat+symmetric", &["relay"], "relay")?.loses_its_relay()
+    })
+}
+
+#[test]
+fn a_session_by_the_route_of_a_file_comes_back_with_its_relay_too() -> Outcome {
+    each_time("a_session_by_the_route_of_a_file_comes_back_with_its_relay_too", || {
+        Together::by_file()?.loses_its_relay()
     })
 }
 
@@ -183,6 +210,8 @@ fn a_novice_who_waits_is_found_as_soon_as_the_relay_is_back() -> Outcome {
     })
 }
 
+/// The expert asks for control, and types what the test says.
+const CONTROLS: [&str; 3] = ["--request-control", "--type", "-"];
 /// As long as the issue says.
 const GONE: Duration = Duration::from_secs(20);
 /// What the issue asks for.
