@@ -209,7 +209,12 @@ impl Station {
 
     /// An address of ours that a router gave us, for others to try.
     pub(crate) async fn add_outside(&self, address: SocketAddr) {
-        self.outside.lock().unwrap_or_else(PoisonError::into_inner).push(address);
+        {
+            let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
+            if !outside.contains(&address) {
+                outside.push(address);
+            }
+        }
         self.endpoint.add_external_addr(address).await;
     }
 
