@@ -23,7 +23,7 @@ struct Seen(u32);
 impl Seen {
     /// `place`: [`MOST_KEPT`] at most, and zero means never, so places are counted from one.
     const fn new(place: usize, mark: u32) -> Self {
-        Self(mark << PLACE_BITS | place as u32 + 1)
+        Self((mark << PLACE_BITS) | (place as u32 + 1))
     }
 
     /// The place, where the mark is this one.
@@ -34,7 +34,7 @@ impl Seen {
 
     /// The same after so many bytes were dropped from the beginning of the history.
     const fn aged(self, by: u32) -> Self {
-        Self(self.0 & !PLACES | (self.0 & PLACES).saturating_sub(by))
+        Self((self.0 & !PLACES) | (self.0 & PLACES).saturating_sub(by))
     }
 }
 
