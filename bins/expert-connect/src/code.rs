@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::message::Message;
 use crate::open;
 use crate::relayed::{BackToMet, GOODBYE, endpoint, runtime};
-use crate::relays;
+use crate::relays::Official;
 use crate::report::{self, Report};
 use crate::state::State;
 use crate::terminal::Terminal;
@@ -63,12 +63,8 @@ pub(crate) fn link(text: Option<&str>, relays: &[RelayUrl]) -> Result<Link, Fail
             .map_err(Failure::PasswordSource)?,
     };
     let mut link: Link = typed.parse().map_err(Failure::Code)?;
-    if !relays.is_empty() {
-        link.relays = relays.to_vec();
-    } else if link.relays.is_empty() {
-        link.relays = relays::known()?;
-    }
-    if link.relays.is_empty() { Err(Failure::NoRelay) } else { Ok(link) }
+    link.relays = Official::read().for_a_code(relays, link.relays)?;
+    Ok(link)
 }
 
 /// Finds the novice's computer and proves the code, asking for the password where one goes with it.

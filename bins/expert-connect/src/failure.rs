@@ -60,6 +60,9 @@ pub(crate) enum Failure {
         "ask the novice for the link instead, which names it, or name one with --relay https://relay.example.org"
     ))]
     NoRelay,
+    #[error("{0}")]
+    #[diagnostic(help("`OfficialRelays` is set by the administrator of this computer"))]
+    Policy(String),
     #[error("{path}, line {line}: not a relay that can be used: {why}")]
     RelayList { path: String, line: usize, why: RelayUrlError },
     #[cfg(feature = "p2p")]
@@ -117,6 +120,7 @@ impl Failure {
             | Self::NoKey => 65,
             Self::Code(_) => 65,
             Self::NoRelay => 69,
+            Self::Policy(_) => 77,
             #[cfg(feature = "p2p")]
             Self::Meeting(error) => status_of(error),
             #[cfg(not(feature = "p2p"))]

@@ -102,7 +102,7 @@ enum ByRoute {}
 
 #[cfg(not(feature = "p2p"))]
 impl ByRoute {
-    fn of(_: &Plan) -> Result<Option<Self>, Failure> {
+    fn of(_: &Plan, _: &Report, _: &Common) -> Result<Option<Self>, Failure> {
         Ok(None)
     }
 
@@ -187,7 +187,7 @@ fn connect(file: &Path, options: Connect, common: &Common, reach: &Reach) -> Res
     };
 
     let by_route = match reach {
-        Reach::Dial => ByRoute::of(&plan)?,
+        Reach::Dial => ByRoute::of(&plan, &report, common)?,
         Reach::Wait(_) => None,
     };
     let way = match (reach, &by_route) {

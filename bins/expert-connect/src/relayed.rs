@@ -8,9 +8,13 @@ use ra_expert::{Duplex, Plan, Redial, Redialling, Way};
 use ra_p2p::{Met, P2pError, Path, Pipe, Reached};
 use ra_rendezvous::Route;
 use ra_ticket::{Endpoint, Host};
+use serde_json::json;
 use tokio::runtime::{Builder, EnterGuard, Handle, Runtime};
 
+use crate::cli::Common;
 use crate::failure::Failure;
+use crate::relays::Official;
+use crate::report::{self, Report};
 
 /// The way back to a computer that was met by a code.
 pub(crate) struct BackToMet {
@@ -51,9 +55,20 @@ impl Redial for Calling {
 }
 
 impl ByRoute {
-    /// The route of a plan, where it has one that this program can take.
-    pub(crate) fn of(plan: &Plan) -> Result<Option<Self>, Failure> {
-        let Some(route) = plan.route().and_then(|route| route.parse::<Route>().ok()) else { return Ok(None) };
+    /// The route of a plan, where it has one that this program can take and policy leaves a relay of. Where policy leaves none the
+    /// addresses remain, and that is said.
+    pub(crate) fn of(plan: &Plan, report: &Report, common: &Common) -> Result<Option<Self>, Failure> {
+        let Some(mut route) = plan.route().and_then(|route| route.parse::<Route>().ok()) else { return Ok(None) };
+        route.relays = match Official::read().allowed_of(route.relays) {
+            Ok(relays) => relays,
+            Err(denied) => {
+                report.note("route_refused", &json!({ "why": denied.to_string() }));
+                if !common.json {
+                    report::print(&format!("only the addresses of the invitation are tried: {denied}"));
+                }
+                return Ok(None);
+            }
+        };
         Ok(Some(Self { runtime: runtime()?, reached: Arc::new(Reached::new(route)) }))
     }
 

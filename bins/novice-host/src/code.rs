@@ -11,6 +11,7 @@ use ra_novice::invite::{Invited, PasswordWish, Wish, create};
 use ra_novice::settings::{self, Paths};
 use ra_novice::store::{Store, TicketKind};
 use ra_p2p::{Meeting, MeetingNews, P2pError, Path, Relays, Stop, Terms};
+use ra_policy::{Denied, Policy};
 use ra_rendezvous::{Code, Link, Slip};
 use ra_session::invitations::TicketId;
 use ra_ticket::{Endpoint, Password};
@@ -30,10 +31,10 @@ use crate::words;
 
 /// Takes a place at the relays, says the code, and waits.
 pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure> {
-    let Permitted { paths, helper, allowed, length, .. } = invite::permitted(options)?;
-    let relays = relays::named_or_known(&options.relay, &paths)?;
+    let Permitted { paths, policy, helper, allowed, length } = invite::permitted(options)?;
+    let relays = relays::to_use(&options.relay, &paths, &policy)?;
     if relays.is_empty() {
-        return Err(no_relay());
+        return Err(no_relay(&policy));
     }
     let person = match invite::password(options)? {
         PasswordWish::Given(password) => Some(password),
@@ -227,7 +228,11 @@ fn in_words(until: &str, needs_password: bool, on_terminal: bool, ticket: &Ticke
     )
 }
 
-fn no_relay() -> Failure {
+fn no_relay(policy: &Policy) -> Failure {
+    if policy.official_relays().is_ok_and(|official| official.is_some()) {
+        return Failure::policy(format!("{}, so nobody could find this computer by a code", Denied::NoRelay))
+            .advice("Make an invitation file: it works where an address leads to this computer.");
+    }
     Failure::usage("no relay is known here, so nobody could find this computer by a code").advice(
         "Name one with --relay https://relay.example.org, or list your organisation's in the file `relays` of the settings. \
          Without a relay, make an invitation file.",

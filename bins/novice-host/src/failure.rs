@@ -67,6 +67,11 @@ impl Failure {
         Self::other(chain(error))
     }
 
+    /// The sentence, without the program's name and without what to do about it.
+    pub(crate) fn sentence(&self) -> &str {
+        &self.message
+    }
+
     /// Prints the sentence on standard error and gives the exit status.
     pub(crate) fn end(self) -> ExitCode {
         match &self.report {

@@ -27,6 +27,7 @@ use crate::cli;
 use crate::failure::Failure;
 use crate::hosting::{self, Hosting, Seated};
 use crate::reach;
+use crate::relays;
 use crate::tell::Teller;
 use crate::terminal::Terminal;
 use crate::words;
@@ -51,6 +52,9 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
         }
         cli::Kind::V1 => TicketKind::V1,
     };
+    // A route stands in what is encrypted, and an invitation of kind v1 has nothing such.
+    let relays = relays::to_use(&options.relay, &paths, &policy)?;
+    let relays = if options.kind == cli::Kind::V1 { Vec::new() } else { relays };
     let password = password(options)?;
     if options.no_serve && options.advertise.is_empty() && options.serve.addresses().iter().any(|addr| addr.port() == 0)
     {
@@ -71,7 +75,7 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
     let reached = asked.unwrap_or_default();
     let endpoints = reachable_at(options, &listening, &reached)?;
     let by_relay = match &waits {
-        Waits::Here(seated) => ByRelay::take(options, &paths, seated, teller)?,
+        Waits::Here(seated) => ByRelay::take(relays, seated, teller)?,
         // A route ends with the process that keeps it, and this one does not stay.
         Waits::There(_) | Waits::Later => None,
     };
@@ -120,6 +124,9 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
     Ok(())
 }
 
+#[cfg(not(feature = "p2p"))]
+use ra_rendezvous::RelayUrl;
+
 #[cfg(feature = "p2p")]
 use crate::{code::run as by_code, route::ByRelay};
 
@@ -129,7 +136,7 @@ enum ByRelay {}
 
 #[cfg(not(feature = "p2p"))]
 impl ByRelay {
-    fn take(_: &cli::Invite, _: &Paths, _: &Seated, _: &Teller) -> Result<Option<Self>, Failure> {
+    fn take(_: Vec<RelayUrl>, _: &Seated, _: &Teller) -> Result<Option<Self>, Failure> {
         Ok(None)
     }
 

@@ -22,7 +22,6 @@ mod prompt;
 mod reach;
 #[cfg(feature = "p2p")]
 mod relayed;
-#[cfg(feature = "p2p")]
 mod relays;
 #[cfg(feature = "p2p")]
 mod route;

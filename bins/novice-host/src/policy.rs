@@ -5,7 +5,7 @@ use std::path::Path;
 use miette::{LabeledSpan, NamedSource, Report, miette};
 use ra_novice::policy::{EffectivePolicy, Found, PolicyFile, Unusable, publish};
 use ra_novice::settings::Paths;
-use ra_policy::{Decision, Layer, Settings, Source, Value};
+use ra_policy::{Decision, Layer, Policy, Settings, Source, Value};
 use serde_json::json;
 
 use crate::cli;
@@ -38,6 +38,7 @@ fn show(effective: &EffectivePolicy, teller: &Teller) {
             "offers": offered.is_ok(),
             "encrypted_only": policy.encrypted_only(),
             "longest_seconds": longest.as_secs(),
+            "official_relays": official(policy),
             "files": files.iter().map(|file| json!({
                 "layer": file.source.name(),
                 "file": file.path.to_string_lossy(),
@@ -52,6 +53,19 @@ fn show(effective: &EffectivePolicy, teller: &Teller) {
     teller.say(&format!("Giving control      {}", verdict(control)));
     teller.say(&format!("Offering help       {}", verdict(offered)));
     teller.say(&format!("Longest invitation  {}", words::duration(longest)));
+    teller.say(&format!(
+        "Relays              {}",
+        match policy.official_relays() {
+            Err(denied) => format!("none: {denied}"),
+            Ok(None) => "those that are named, or listed in the settings".to_owned(),
+            Ok(Some(official)) if official.is_empty() =>
+                "none: this computer is reached by its addresses only".to_owned(),
+            Ok(Some(official)) => {
+                let official: Vec<_> = official.iter().map(ToString::to_string).collect();
+                format!("only {}", official.join(", "))
+            }
+        }
+    ));
     if files.is_empty() {
         teller.say("No policy file is in use: these are the defaults.");
     }
@@ -68,6 +82,17 @@ fn show(effective: &EffectivePolicy, teller: &Teller) {
         }
     }
     teller.say("`novice-host policy explain` says which file decided what.");
+}
+
+/// The relays that policy allows, for programs; null where it says nothing about them.
+pub(crate) fn official(policy: &Policy) -> serde_json::Value {
+    let list = |official: std::collections::BTreeSet<ra_policy::RelayAddress>| {
+        official.iter().map(ToString::to_string).collect::<Vec<_>>().into()
+    };
+    match policy.official_relays() {
+        Ok(official) => official.map_or(serde_json::Value::Null, list),
+        Err(_) => json!([]),
+    }
 }
 
 fn explain(effective: &EffectivePolicy, teller: &Teller) {
@@ -118,6 +143,7 @@ pub(crate) fn in_json(value: &Value) -> serde_json::Value {
         Value::Number(number) => (*number).into(),
         Value::Text(text) => text.as_str().into(),
         Value::Names(names) => names.iter().map(|name| name.as_str()).collect::<Vec<_>>().into(),
+        Value::Relays(relays) => relays.iter().map(|relay| relay.as_str()).collect::<Vec<_>>().into(),
     }
 }
 

@@ -1,14 +1,12 @@
 //! The route of an invitation file: where relays are known, the helper finds this computer also where no address leads to it.
 
-use ra_novice::settings::Paths;
 use ra_p2p::{Relays, Standby, Stop};
+use ra_rendezvous::RelayUrl;
 use tokio::runtime::Runtime;
 
-use crate::cli;
 use crate::failure::Failure;
 use crate::hosting::Seated;
 use crate::relayed::{Network, arrive};
-use crate::relays;
 use crate::tell::Teller;
 
 /// An endpoint that the relays know, with the runtime that keeps it.
@@ -21,14 +19,9 @@ pub(crate) struct ByRelay {
 impl ByRelay {
     /// Makes one where relays are named or known. Relays that do not answer are no reason to make no invitation: its
     /// addresses are left.
-    pub(crate) fn take(
-        options: &cli::Invite,
-        paths: &Paths,
-        seated: &Seated,
-        teller: &Teller,
-    ) -> Result<Option<Self>, Failure> {
-        let relays = Relays::new(relays::named_or_known(&options.relay, paths)?);
-        if relays.is_empty() || options.kind == cli::Kind::V1 {
+    pub(crate) fn take(relays: Vec<RelayUrl>, seated: &Seated, teller: &Teller) -> Result<Option<Self>, Failure> {
+        let relays = Relays::new(relays);
+        if relays.is_empty() {
             return Ok(None);
         }
         let network = Network::start()?;

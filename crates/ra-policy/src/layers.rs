@@ -136,7 +136,11 @@ impl Policy {
         let said: Vec<(&Layer, &Value)> =
             self.layers.iter().filter_map(|layer| Some((layer, layer.settings()?.value(setting)?))).collect();
         let (mut value, mut by) = (Value::default_of(setting), None);
-        if setting.joining() == Joining::First || said.iter().any(|(layer, _)| layer.source.is_of_the_administrator()) {
+        // Where nothing holds by default, everything is allowed: whoever says something first, says less.
+        if value.is_none()
+            || setting.joining() == Joining::First
+            || said.iter().any(|(layer, _)| layer.source.is_of_the_administrator())
+        {
             // The administrator's word takes the place of the default. Its layers stand first.
             if let Some((layer, first)) = said.first() {
                 (value, by) = (Some((*first).clone()), Some(*layer));

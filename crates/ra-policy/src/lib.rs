@@ -29,6 +29,7 @@
 mod error;
 mod layers;
 pub mod registry;
+mod relay;
 mod setting;
 mod settings;
 mod text;
@@ -37,6 +38,7 @@ mod verdict;
 
 pub use error::PolicyError;
 pub use layers::{Content, Decision, Layer, Policy, Source};
+pub use relay::{MOST_RELAYS, RelayAddress};
 pub use setting::{Kind, Setting};
 pub use settings::{Settings, Warning};
 pub use text::{MAX_POLICY_BYTES, PolicyText};

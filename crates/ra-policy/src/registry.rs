@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::setting::UNITS;
 use crate::settings::Reading;
-use crate::{Kind, PolicyError, Raw, Setting, Settings, Warning};
+use crate::{Kind, MOST_RELAYS, PolicyError, Raw, RelayAddress, Setting, Settings, Warning};
 
 /// One instruction of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -216,11 +216,11 @@ impl Registry {
                 None => reading.warn(Warning::WrongType { name }),
             }
         };
-        for setting in Setting::ALL.iter().filter(|setting| setting.kind() != Kind::Names) {
+        for setting in Setting::ALL.iter().filter(|setting| !is_list(setting.kind())) {
             take(setting.name(), setting.kind());
         }
         take(UNITS, Kind::Number);
-        for setting in Setting::ALL.iter().filter(|setting| setting.kind() == Kind::Names) {
+        for setting in Setting::ALL.iter().filter(|setting| is_list(setting.kind())) {
             let key = format!("{POLICY_KEY}\\{}", setting.name().to_ascii_lowercase());
             let Some(values) = self.keys.get(&key) else { continue };
             let names = values.values().filter_map(|(written, kind, data)| {
@@ -228,10 +228,25 @@ impl Registry {
                 // The editor writes the name twice; a list that was made by hand may have it on the left only.
                 named.map(|named| if named.is_empty() { written.clone() } else { named })
             });
-            reading.take(setting.name(), Raw::Names(names.collect()));
+            let mut names: Vec<String> = names.collect();
+            if setting.kind() == Kind::Relays {
+                // What is no relay allows none, and does not make the list go away.
+                let all = names.len();
+                names.retain(|name| RelayAddress::new(name).is_some());
+                names.truncate(MOST_RELAYS);
+                if names.len() < all {
+                    reading.warn(Warning::NotARelay { name: setting.name() });
+                }
+            }
+            reading.take(setting.name(), Raw::Names(names));
         }
         reading.finish()
     }
+}
+
+/// Whether it is written as a key with a value for each member.
+const fn is_list(kind: Kind) -> bool {
+    matches!(kind, Kind::Names | Kind::Relays)
 }
 
 /// Text up to its NUL.

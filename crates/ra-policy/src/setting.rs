@@ -4,7 +4,7 @@
 ///
 /// Source: policy.md sections 1 and 2. [`Setting::AllowBuddyHelp`] and [`Setting::OfficialHelpers`] are names of our own, for what
 /// the original calls buddy support and never published a value name of; so is [`Setting::AllowOfferByPassword`], for what the
-/// original leaves to the logon of a domain.
+/// original leaves to the logon of a domain, and [`Setting::OfficialRelays`], for what it did not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Setting {
@@ -32,6 +32,8 @@ pub enum Setting {
     OfferHelpers,
     /// `fAllowOfferByPassword`: whether such a helper may be known by the password of an account of this computer.
     AllowOfferByPassword,
+    /// `OfficialRelays`: the relays that may be used, and are where nobody names any; none of them means that nothing but addresses is.
+    OfficialRelays,
     /// `LoggingEnabled`: whether sessions are logged.
     LoggingEnabled,
     /// `UseCustomMessages`: whether the two texts below are shown.
@@ -59,6 +61,8 @@ pub enum Kind {
     Text,
     /// A list of names of accounts or groups.
     Names,
+    /// A list of addresses of relays.
+    Relays,
 }
 
 /// Which of two values is the stricter.
@@ -70,7 +74,7 @@ pub(crate) enum Joining {
     Demands,
     /// The shorter time.
     Shorter,
-    /// Who stands in both lists.
+    /// Who or what stands in both lists.
     Both,
     /// Neither permits anything: the layer that comes first.
     First,
@@ -91,6 +95,7 @@ impl Setting {
         Self::AllowUnsolicitedFullControl,
         Self::OfferHelpers,
         Self::AllowOfferByPassword,
+        Self::OfficialRelays,
         Self::LoggingEnabled,
         Self::UseCustomMessages,
         Self::ViewMessage,
@@ -115,6 +120,7 @@ impl Setting {
             Self::AllowUnsolicitedFullControl => "fAllowUnsolicitedFullControl",
             Self::OfferHelpers => "RAUnsolicit",
             Self::AllowOfferByPassword => "fAllowOfferByPassword",
+            Self::OfficialRelays => "OfficialRelays",
             Self::LoggingEnabled => "LoggingEnabled",
             Self::UseCustomMessages => "UseCustomMessages",
             Self::ViewMessage => "ViewMessage",
@@ -138,6 +144,7 @@ impl Setting {
             Self::OptimizeBandwidth => Kind::Number,
             Self::ViewMessage | Self::ShareControlMessage => Kind::Text,
             Self::OfficialHelpers | Self::OfferHelpers => Kind::Names,
+            Self::OfficialRelays => Kind::Relays,
             _ => Kind::Switch,
         }
     }
@@ -168,7 +175,7 @@ impl Setting {
             | Self::AllowOfferByPassword => Joining::Allows,
             Self::CreateEncryptedOnlyTickets | Self::LoggingEnabled => Joining::Demands,
             Self::MaxTicketExpiry => Joining::Shorter,
-            Self::OfficialHelpers | Self::OfferHelpers => Joining::Both,
+            Self::OfficialHelpers | Self::OfferHelpers | Self::OfficialRelays => Joining::Both,
             Self::UseMailto
             | Self::UseCustomMessages
             | Self::ViewMessage

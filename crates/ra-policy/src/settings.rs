@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::setting::UNITS;
-use crate::{HelperName, Kind, Message, Raw, Setting, TicketTime, Units, Value};
+use crate::{HelperName, Kind, MOST_RELAYS, Message, Raw, RelayAddress, Setting, TicketTime, Units, Value};
 
 /// What one source configures, and nothing about what it does not: each setting is on, off or *not configured*.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +37,12 @@ pub enum Warning {
     #[error("{name} has a value of the wrong type and counts as not configured")]
     WrongType {
         /// Whose value.
+        name: &'static str,
+    },
+    /// A member of a list is no address of a relay, or one too many; it is left out. Only `Registry.pol` is read so leniently.
+    #[error("{name} has members that are no addresses of relays, or too many, and they are left out")]
+    NotARelay {
+        /// Whose.
         name: &'static str,
     },
     /// The name or the numbers of this setting are confirmed by nothing that we know; it has no effect.
@@ -159,6 +165,11 @@ impl Reading {
             (_, Raw::Number(number)) => Some(Value::Number(number)),
             // An empty text is no text: the built-in one alone is shown.
             (_, Raw::Text(text)) => Message::new(&text).map(Value::Text),
+            (Kind::Relays, Raw::Names(names)) => {
+                let relays = names.iter().map(|name| RelayAddress::new(name)).collect::<Option<BTreeSet<_>>>();
+                let Some(relays) = relays.filter(|relays| relays.len() <= MOST_RELAYS) else { return false };
+                Some(Value::Relays(relays))
+            }
             (_, Raw::Names(names)) => {
                 Some(Value::Names(names.iter().filter_map(|name| HelperName::new(name)).collect::<BTreeSet<_>>()))
             }

@@ -105,6 +105,7 @@ fn take(
     let wanted = || match setting.map(Setting::kind) {
         Some(crate::Kind::Text) => "a text",
         Some(crate::Kind::Names) => "a list of names",
+        Some(crate::Kind::Relays) => "a list of at most 20 addresses such as \"https://relay.example.org\"",
         _ => "a whole number of 32 bits",
     };
     if taken { Ok(()) } else { Err(wrong(value.span(), format!("`{name}` takes {}", wanted()))) }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 
 use crate::setting::Joining;
-use crate::{Kind, Setting};
+use crate::{Kind, RelayAddress, Setting};
 
 /// The value of a setting, already interpreted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Value {
     Text(Message),
     /// A list of names.
     Names(BTreeSet<HelperName>),
+    /// A list of relays.
+    Relays(BTreeSet<RelayAddress>),
 }
 
 /// A value as it is written in a file, before anybody has interpreted it.
@@ -200,6 +202,7 @@ impl Value {
             Setting::MaxTicketExpiry => Self::Time(TicketTime { number: DEFAULT_LONGEST_DAYS, units: Units::Days }),
             Setting::OfficialHelpers | Setting::OfferHelpers => Self::Names(BTreeSet::new()),
             Setting::UseMailto
+            | Setting::OfficialRelays
             | Setting::ViewMessage
             | Setting::ShareControlMessage
             | Setting::UseBandwidthOptimization
@@ -217,6 +220,9 @@ impl Value {
             }
             (Joining::Both, Self::Names(one), Self::Names(other)) => {
                 Self::Names(one.into_iter().filter(|name| other.contains(name)).collect())
+            }
+            (Joining::Both, Self::Relays(one), Self::Relays(other)) => {
+                Self::Relays(one.into_iter().filter(|relay| other.contains(relay)).collect())
             }
             // Values of one setting are of one kind; what joins by order keeps the first.
             (_, first, _) => first,
@@ -236,6 +242,7 @@ impl Value {
             Self::Number(number) => Raw::Number(*number),
             Self::Text(text) => Raw::Text(text.0.clone()),
             Self::Names(names) => Raw::Names(names.iter().map(|name| name.0.clone()).collect()),
+            Self::Relays(relays) => Raw::Names(relays.iter().map(ToString::to_string).collect()),
         };
         vec![(setting.name(), raw)]
     }
@@ -247,7 +254,7 @@ impl Raw {
         match self {
             Self::Number(_) => matches!(kind, Kind::Switch | Kind::Time | Kind::Number),
             Self::Text(_) => kind == Kind::Text,
-            Self::Names(_) => kind == Kind::Names,
+            Self::Names(_) => matches!(kind, Kind::Names | Kind::Relays),
         }
     }
 }
@@ -270,6 +277,10 @@ impl fmt::Display for Value {
             Self::Number(number) => write!(f, "{number}"),
             Self::Text(text) => f.write_str(&text.0),
             Self::Names(names) if names.is_empty() => f.write_str("nobody"),
+            Self::Relays(relays) if relays.is_empty() => f.write_str("none"),
+            Self::Relays(relays) => {
+                f.write_str(&relays.iter().map(RelayAddress::as_str).collect::<Vec<_>>().join(", "))
+            }
             Self::Names(names) => f.write_str(&names.iter().map(|name| name.0.as_str()).collect::<Vec<_>>().join(", ")),
         }
     }

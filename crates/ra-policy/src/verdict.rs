@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use crate::{HelperName, Layer, Message, Policy, Setting, Source, Value};
+use crate::{HelperName, Layer, Message, Policy, RelayAddress, Setting, Source, Value};
 
 /// Policy allows help at this moment. Only [`Policy`] makes it; it cannot be copied and is spent at the next gate.
 ///
@@ -91,6 +91,15 @@ pub enum Denied {
     /// `fAllowUnsolicitedFullControl` is not 1, or 0 in some layer.
     #[error("policy allows offered help to look only (fAllowUnsolicitedFullControl)")]
     OfferControl,
+    /// `OfficialRelays` is a list without this relay.
+    #[error("policy does not allow the relay {relay} (OfficialRelays)")]
+    Relay {
+        /// Its address as it was named.
+        relay: String,
+    },
+    /// `OfficialRelays` is an empty list, or none of the lists of several layers has one in common with the others.
+    #[error("policy allows no relay at all (OfficialRelays)")]
+    NoRelay,
     /// A policy is there but cannot be used, so nothing is allowed.
     #[error("a policy of this computer cannot be used, so nothing is allowed: {reason}")]
     Unusable {
@@ -281,6 +290,34 @@ impl Policy {
     #[must_use]
     pub fn offers_chat(&self) -> bool {
         self.says(Setting::EnableChatControl)
+    }
+
+    /// The relays that may be used, and are where nobody names any; `None` where policy says nothing about relays.
+    ///
+    /// # Errors
+    ///
+    /// When a policy cannot be used.
+    pub fn official_relays(&self) -> Result<Option<BTreeSet<RelayAddress>>, Denied> {
+        self.usable()?;
+        Ok(match self.decide(Setting::OfficialRelays).value {
+            Some(Value::Relays(relays)) => Some(relays),
+            _ => None,
+        })
+    }
+
+    /// Whether this relay may be used, by its address as somebody wrote it.
+    ///
+    /// # Errors
+    ///
+    /// When there is a list of official relays and it is not in it, when that list is empty, or when a policy cannot be used.
+    pub fn may_use_relay(&self, relay: &str) -> Result<(), Denied> {
+        match self.official_relays()? {
+            Some(official) if official.is_empty() => Err(Denied::NoRelay),
+            Some(official) if !RelayAddress::new(relay).is_some_and(|relay| official.contains(&relay)) => {
+                Err(Denied::Relay { relay: relay.to_owned() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The administrator's text for the question about viewing; it is shown beside the built-in text.

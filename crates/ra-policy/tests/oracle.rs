@@ -194,6 +194,8 @@ fn permits_no_more(less: &Policy, more: &Policy) -> bool {
             policy.offers_chat(),
             !policy.encrypted_only(),
             !policy.logs_sessions(),
+            policy.may_use_relay("https://a").is_ok(),
+            policy.may_use_relay("https://b").is_ok(),
         ]
     };
     permissions(less).iter().zip(permissions(more)).all(|(less, more)| !less || more)
@@ -216,8 +218,9 @@ fn any_settings() -> impl Strategy<Value = Settings> {
         "UseCustomMessages",
     ];
     let time = proptest::option::of((0_u32..120, 0_u32..4));
-    (proptest::collection::vec(switch(), switches.len()), time, names(), names()).prop_map(
-        move |(said, time, offer, official)| {
+    let relays = proptest::option::of(proptest::collection::vec("https://[ab]", 0..3));
+    (proptest::collection::vec(switch(), switches.len()), time, names(), names(), relays).prop_map(
+        move |(said, time, offer, official, relays)| {
             let mut toml = String::new();
             for (name, said) in switches.iter().zip(said) {
                 if let Some(said) = said {
@@ -227,7 +230,7 @@ fn any_settings() -> impl Strategy<Value = Settings> {
             if let Some((number, units)) = time {
                 writeln!(toml, "MaxTicketExpiry = {number}\nMaxTicketExpiryUnits = {units}").unwrap();
             }
-            for (name, list) in [("RAUnsolicit", offer), ("OfficialHelpers", official)] {
+            for (name, list) in [("RAUnsolicit", offer), ("OfficialHelpers", official), ("OfficialRelays", relays)] {
                 if let Some(list) = list {
                     writeln!(toml, "{name} = {list:?}").unwrap();
                 }
@@ -296,6 +299,7 @@ proptest! {
             "fAllowToGetHelp = 0", "fAllowFullControl = 0", "fAllowBuddyHelp = 0", "fEnableChatControl = 0",
             "CreateEncryptedOnlyTickets = 1", "fAllowUnsolicited = 0", "fAllowUnsolicitedFullControl = 0",
             "fAllowOfferByPassword = 0", "LoggingEnabled = 1", "MaxTicketExpiry = 1", "RAUnsolicit = []", "OfficialHelpers = []",
+            "OfficialRelays = ['https://a']", "OfficialRelays = []",
         ]),
     ) {
         let before = Policy::of(layers.clone());

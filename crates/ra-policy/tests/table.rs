@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use ra_policy::registry::{Entry, REGISTRY_KEY, settings};
 use ra_policy::{
-    Denied, HelperName, Layer, MAX_POLICY_BYTES, Message, Offerer, Policy, PolicyError, PolicyText, Setting, Source,
-    TicketTime, Units,
+    Denied, HelperName, Layer, MAX_POLICY_BYTES, Message, Offerer, Policy, PolicyError, PolicyText, Setting, Settings,
+    Source, TicketTime, Units, Warning,
 };
 
 const MINUTE: u64 = 60;
@@ -388,4 +389,80 @@ fn the_samples_of_the_manual_parse() {
     for setting in Setting::ALL.iter().map(|setting| setting.name()).chain(["MaxTicketExpiryUnits"]) {
         assert!(manual.contains(&format!("| `{setting}` |")), "{setting} has a row");
     }
+}
+
+#[test]
+fn a_list_of_relays_allows_those_and_no_others() {
+    let list = "OfficialRelays = ['https://eu.example.org', 'https://US.example.org:8443/']";
+    let allowed = |policy: &Policy, relay: &str| policy.may_use_relay(relay).map_err(|denied| denied.to_string());
+    let some = policy(list);
+    assert_eq!(allowed(&some, "https://eu.example.org/"), Ok(()));
+    assert_eq!(allowed(&some, "https://us.example.org:8443/"), Ok(()));
+    let other = "policy does not allow the relay https://us.example.org/ (OfficialRelays)";
+    assert_eq!(allowed(&some, "https://us.example.org/"), Err(other.to_owned()));
+    assert_eq!(policy("").official_relays(), Ok(None), "not configured: whichever somebody names");
+    assert_eq!(allowed(&policy(""), "https://anything.example.org/"), Ok(()));
+    let none = "policy allows no relay at all (OfficialRelays)";
+    assert_eq!(allowed(&policy("OfficialRelays = []"), "https://eu.example.org/"), Err(none.to_owned()));
+    assert_eq!(policy("OfficialRelays = []").official_relays(), Ok(Some([].into())));
+    let broken = Policy::of([layer(Source::Machine, list), Layer::unusable(Source::Extra, "x", "cannot be read")]);
+    assert!(broken.official_relays().is_err() && broken.may_use_relay("https://eu.example.org").is_err());
+}
+
+/// Nothing is configured by default, which allows every relay; so whoever says something, also a user, only restricts.
+#[test]
+fn of_several_lists_of_relays_those_hold_that_stand_in_all() {
+    let relays = |policy: &Policy| {
+        let relays = policy.official_relays().unwrap();
+        relays.map(|relays| relays.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+    };
+    let (ab, bc) = ("OfficialRelays = ['https://a', 'https://b']", "OfficialRelays = ['https://B/', 'https://c']");
+    for merged in two(ab, bc) {
+        assert_eq!(relays(&merged).as_deref(), Some("https://b"));
+    }
+    for source in [Source::GroupPolicy, Source::Machine, Source::Extra] {
+        assert_eq!(relays(&Policy::of([layer(source, ab)])).as_deref(), Some("https://a https://b"), "{source:?}");
+    }
+    assert_eq!(
+        relays(&Policy::of([layer(Source::Machine, bc), layer(Source::Extra, "OfficialRelays = []")])).as_deref(),
+        Some("")
+    );
+    assert!(PolicyText::switches_from_toml("OfficialRelays = []\n").is_err(), "no switch of a user's own");
+}
+
+#[test]
+fn a_list_of_relays_is_read_strictly_from_text_and_leniently_from_a_registry() {
+    for text in [
+        "OfficialRelays = ['relay.example.org']",
+        "OfficialRelays = ['http://a']",
+        "OfficialRelays = 1",
+        "OfficialRelays = 'https://a'",
+    ] {
+        assert!(
+            PolicyText::from_toml(text).unwrap_err().to_string().contains("takes a list of at most 20 addresses"),
+            "{text}"
+        );
+    }
+    let many = |count| {
+        format!("OfficialRelays = [{}]", (0..count).map(|n| format!("'https://r{n}'")).collect::<Vec<_>>().join(","))
+    };
+    assert!(PolicyText::from_toml(&many(20)).is_ok() && PolicyText::from_toml(&many(21)).is_err());
+
+    let text = |text: &str| text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+    let entry = |value: &str| Entry {
+        key: format!("{REGISTRY_KEY}\\OfficialRelays"),
+        value: value.to_owned(),
+        kind: 1,
+        data: text(value),
+    };
+    let read = settings(&[entry("https://a"), entry("a relay")]);
+    assert_eq!(read.value(Setting::OfficialRelays).map(ToString::to_string).as_deref(), Some("https://a"));
+    assert_eq!(read.warnings(), [Warning::NotARelay { name: "OfficialRelays" }]);
+    let read = settings(&[entry("a relay")]);
+    assert_eq!(read.value(Setting::OfficialRelays).map(ToString::to_string).as_deref(), Some("none"), "not everything");
+    let written = read.raw().map(|(name, raw)| (name.to_owned(), raw));
+    assert_eq!(
+        Settings::from_raw(written).unwrap().value(Setting::OfficialRelays),
+        read.value(Setting::OfficialRelays)
+    );
 }

@@ -21,12 +21,12 @@ fn typing<'a>(stage: &'a Stage, relay: &Relay, code: &str) -> Cast<'a> {
 }
 
 /// The code that stands on the novice's terminal.
-fn code_of(novice: &mut Person) -> Result<String, Failure> {
+pub(crate) fn code_of(novice: &mut Person) -> Result<String, Failure> {
     novice.wait_event("invited")?;
     novice.until("a code on the terminal", |output| after(&output.terminal, "Code: "))
 }
 
-fn after(terminal: &str, label: &str) -> Option<String> {
+pub(crate) fn after(terminal: &str, label: &str) -> Option<String> {
     let rest = terminal.split(label).nth(1)?;
     // The whole line is there when its end is.
     rest.contains('\n').then(|| rest.split_whitespace().next().unwrap_or_default().to_owned())

@@ -18,6 +18,7 @@ mod main_job;
 mod network;
 mod offers;
 mod offers_by_password;
+mod official_relays;
 mod passwords;
 mod peers;
 mod policy;

@@ -106,6 +106,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("ra-novice", &["iroh*", "ra-p2p"], "an engine takes streams, whatever carries them"),
     ("ra-expert", &["iroh*", "ra-p2p"], "an engine takes streams, whatever carries them"),
     ("ra-policy", &["ra-*"], "policy is read alone"),
+    (
+        "ra-layers",
+        &["tokio", "ironrdp*", "rustls", "ra-novice", "ra-expert", "ra-ticket", "ra-session"],
+        "both sides read policy, and neither brings the other along",
+    ),
     ("ra-ticket", &["ra-*"], "tickets are useful alone, to other tools too"),
     ("ra-session", &["ironrdp*", "ra-channels", "ra-graphics"], "the session decides and does not know the wire"),
     (

@@ -11,7 +11,9 @@ use ra_gateways::Network;
 use ra_nat::table::{Dials, Route, Side, meets};
 use ra_nat::{AddressClass, Ask, Gateway, GatewayId, Granted, MapError, Mapper, Seen, is_public};
 use ra_novice::mappings::{CREATION, FAREWELL, Mappings, Reached, Unmapped, Wanted};
+use ra_novice::policy::EffectivePolicy;
 use ra_novice::settings::Paths;
+use ra_policy::Denied;
 use serde_json::{Value, json};
 
 use crate::cli;
@@ -26,10 +28,14 @@ mod firewall;
 mod nftables;
 
 /// The relays that are configured, which a code needs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Relays {
-    /// How many.
+    /// How many can be used.
     pub(crate) configured: usize,
+    /// Why that is none, where policy says so or a list cannot be read.
+    pub(crate) why_none: Option<String>,
+    /// Those that policy lists, as `policy show` has them.
+    pub(crate) official: Value,
 }
 
 /// Looks, and says what it found.
@@ -39,7 +45,7 @@ pub(crate) fn run(options: &cli::Doctor, teller: &Teller) -> Result<(), Failure>
     if listening.iter().any(|address| address.port() == 0) {
         return Err(Failure::usage("doctor needs to know the port: give one with --listen"));
     }
-    let findings = Findings::look(&paths, &listening, Relays { configured: relays(&paths)? });
+    let findings = Findings::look(&paths, &listening, relays(&paths));
     teller.event("doctor", findings.to_json());
     for line in findings.in_words() {
         teller.say(&line);
@@ -48,14 +54,22 @@ pub(crate) fn run(options: &cli::Doctor, teller: &Teller) -> Result<(), Failure>
 }
 
 #[cfg(feature = "p2p")]
-fn relays(paths: &Paths) -> Result<usize, Failure> {
-    crate::relays::known(paths).map(|relays| relays.len())
+fn relays(paths: &Paths) -> Relays {
+    let policy = EffectivePolicy::read(paths).policy;
+    let official = crate::policy::official(&policy);
+    match crate::relays::to_use(&[], paths, &policy) {
+        Ok(relays) if relays.is_empty() && !official.is_null() => {
+            Relays { configured: 0, why_none: Some(Denied::NoRelay.to_string()), official }
+        }
+        Ok(relays) => Relays { configured: relays.len(), why_none: None, official },
+        Err(failure) => Relays { configured: 0, why_none: Some(failure.sentence().to_owned()), official },
+    }
 }
 
 /// Without codes a relay is of no use.
 #[cfg(not(feature = "p2p"))]
-fn relays(_: &Paths) -> Result<usize, Failure> {
-    Ok(0)
+fn relays(_: &Paths) -> Relays {
+    Relays::default()
 }
 
 /// What was found.
@@ -213,6 +227,8 @@ impl Findings {
             "code": if self.code() { "yes" } else { "no" },
             "either_dials": { "public": dials(Side::Public), "upnp": dials(Side::Mapped), "non_upnp": dials(Side::Closed) },
             "relays": self.relays.configured,
+            "official_relays": self.relays.official,
+            "no_relay": self.relays.why_none,
             "next": self.steps().iter().map(|step| step.name()).collect::<Vec<_>>(),
         })
     }
@@ -251,14 +267,12 @@ impl Findings {
             }
             .to_owned(),
         );
-        lines.push(
-            match (self.code(), self.relays.configured) {
-                (true, _) => "A code: will work wherever they are.",
-                (false, 0) => "A code: will not work, no relay is configured here.",
-                (false, _) => "A code: will not work without a network.",
-            }
-            .to_owned(),
-        );
+        lines.push(match (self.code(), &self.relays.why_none, self.relays.configured) {
+            (true, ..) => "A code: will work wherever they are.".to_owned(),
+            (false, Some(why), _) => format!("A code: will not work, {why}."),
+            (false, None, 0) => "A code: will not work, no relay is configured here.".to_owned(),
+            (false, None, _) => "A code: will not work without a network.".to_owned(),
+        });
         lines.push(
             match (self.dials(Side::Public), self.dials(Side::Closed)) {
                 (Some(Dials::Expert), _) => "Connecting to them yourself: is not needed.",

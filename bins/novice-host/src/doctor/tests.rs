@@ -70,7 +70,7 @@ fn s114_the_next_steps_are_messenger_and_then_the_administrator() {
     let [.., first, second] = &words[..] else { panic!("{words:?}") };
     assert!(first.contains("connect to them yourself") && !first.contains("--code"), "{first}");
     assert!(second.contains("administrator") && second.contains("TCP port 3389"), "{second}");
-    let with_relay = Findings { relays: Relays { configured: 1 }, ..found };
+    let with_relay = Findings { relays: Relays { configured: 1, ..Relays::default() }, ..found };
     assert_eq!(with_relay.to_json()["code"], "yes");
     assert!(with_relay.in_words().iter().any(|line| line.contains("invite --code")));
 }
@@ -151,4 +151,16 @@ fn s114_what_was_tried_at_a_gateway_is_given_back() {
     network.gateway = Some(answered);
     assert!(network.in_words().contains("does not say that it has taken that back"), "{}", network.in_words());
     assert_eq!(network.to_json()["given_back"], false);
+}
+
+#[test]
+fn where_policy_leaves_no_relay_that_is_why_a_code_does_not_work() {
+    let why = "policy allows no relay at all (OfficialRelays)".to_owned();
+    let relays = Relays { configured: 0, why_none: Some(why), official: json!([]) };
+    let found = Findings { relays, ..findings(vec![upnp()], Judged::Open) };
+    let told = found.to_json();
+    assert_eq!((&told["code"], &told["official_relays"]), (&json!("no"), &json!([])));
+    assert_eq!(told["no_relay"], "policy allows no relay at all (OfficialRelays)");
+    let line = "A code: will not work, policy allows no relay at all (OfficialRelays).";
+    assert!(found.in_words().iter().any(|told| told == line), "{:?}", found.in_words());
 }

@@ -9,8 +9,7 @@ use std::path::PathBuf;
 
 use ra_policy::{PolicyText, Raw, Setting, Settings};
 
-use super::trust::Trust;
-use super::{Found, switches_file};
+use super::{Found, Trust, switches_file};
 use crate::durable::Pending;
 use crate::settings::Paths;
 

@@ -44,9 +44,10 @@ impl Places {
     }
 }
 
-pub(crate) const MACHINE_CONFIG: &str = "/etc/remote-assistance";
+/// The directory of the machine's settings.
+pub const MACHINE_CONFIG: &str = "/etc/remote-assistance";
 /// The file of local switches, in the directory of settings.
-pub(crate) const SWITCHES: &str = "settings.toml";
+pub const SWITCHES: &str = "settings.toml";
 const PUBLISHED: &str = "/run/remote-assistance/policy.json";
 /// Samba, adsys, and adsys as older documents have it.
 const CACHES: &[&str] = &["/var/cache/samba/gpo_cache", "/var/cache/adsys/sysvol", "/var/cache/adsys/gpo_cache"];

@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ra_policy::{Raw, Settings, Source, registry};
 use serde::{Deserialize, Serialize};
 
-use super::trust::{self, Trust};
-use super::{Found, Places, PolicyFile, Unusable, registry_file};
-use crate::durable::Pending;
+use crate::trust::{self, Trust};
+use crate::{Found, Places, PolicyFile, Unusable, registry_file};
 
 /// Reads group policy: root from the caches, others from what root has published.
-pub(super) fn read(places: &Places) -> Vec<PolicyFile> {
+pub(crate) fn read(places: &Places) -> Vec<PolicyFile> {
     if places.reads_caches {
         return places.caches.iter().flat_map(|cache| read_cache(cache, places.administrator)).collect();
     }
@@ -38,34 +36,27 @@ pub(super) fn read(places: &Places) -> Vec<PolicyFile> {
     }
 }
 
-/// Writes the group policy of this computer where its users can read it. For root.
+/// What root publishes for the users of this computer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// The text of the file.
+    pub text: Vec<u8>,
+    /// How many policies are in it.
+    pub count: usize,
+}
+
+/// The group policy of this computer, as its users read it from [`Places::published`]. For root.
 ///
 /// A cache that cannot be used is published as such, so that it means the same to everybody.
 ///
 /// # Errors
-/// [`PublishError`]; what was published before stays.
-pub fn publish(places: &Places) -> Result<(PathBuf, usize), PublishError> {
+///
+/// When it cannot be written as text, which no policy is known to cause.
+pub fn publication(places: &Places) -> io::Result<Publication> {
     let files: Vec<_> = places.caches.iter().flat_map(|cache| read_cache(cache, places.administrator)).collect();
     let count = files.len();
     let published = Published { version: VERSION, files: files.into_iter().map(Into::into).collect() };
-    let target = places.published.clone();
-    let failed = |source| PublishError { path: target.clone(), source };
-    let directory = target.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(directory).map_err(failed)?;
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).map_err(failed)?;
-    let text = serde_json::to_vec_pretty(&published).map_err(|error| failed(error.into()))?;
-    let pending = Pending::write(&target, ".policy-", &text).map_err(failed)?;
-    pending.readable_by_all().map_err(failed)?;
-    pending.commit().map_err(failed)?;
-    Ok((target, count))
-}
-
-/// The computer's group policy could not be published.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write {path}")]
-pub struct PublishError {
-    path: PathBuf,
-    source: io::Error,
+    Ok(Publication { text: serde_json::to_vec_pretty(&published)?, count })
 }
 
 /// Every `Machine/Registry.pol` of a cache, in the order of its path. Which of them goes before which is not in the

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
 /// The groups of the user; looked up once, and only when some policy asks.
-pub(super) struct OfUser {
+pub(crate) struct OfUser {
     names: OnceCell<Result<Vec<String>, String>>,
 }
 
 impl OfUser {
-    pub(super) fn new(known: Option<Vec<String>>) -> Self {
+    pub(crate) fn new(known: Option<Vec<String>>) -> Self {
         let names = OnceCell::new();
         if let Some(known) = known {
             let _ = names.set(Ok(known));
@@ -19,13 +19,17 @@ impl OfUser {
     }
 
     /// Their names. What the account database says counts, and what the process has beyond that.
-    pub(super) fn names(&self) -> Result<&[String], String> {
+    pub(crate) fn names(&self) -> Result<&[String], String> {
         self.names.get_or_init(look_up).as_deref().map_err(Clone::clone)
     }
 }
 
 /// The groups of an account, which may be named by its login name or its user number.
-pub(crate) fn of_account(account: &str) -> Result<Vec<String>, String> {
+///
+/// # Errors
+///
+/// When the account database does not know it, or cannot be asked; in words.
+pub fn of_account(account: &str) -> Result<Vec<String>, String> {
     Ok(names(&numbers(account)?))
 }
 
@@ -68,4 +72,16 @@ fn getent(database: &str, key: &str) -> Result<String, String> {
 }
 
 /// The groups whose members administer a computer: on Debian and its kin, and on Fedora and its kin.
-pub(crate) const ADMINISTRATORS: [&str; 2] = ["sudo", "wheel"];
+pub const ADMINISTRATORS: [&str; 2] = ["sudo", "wheel"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s100_the_system_knows_the_groups_of_this_user() {
+        assert!(OfUser::new(None).names().is_ok_and(|groups| !groups.is_empty()));
+        let known = OfUser::new(Some(vec!["pupils".to_owned()]));
+        assert_eq!(known.names(), Ok(&["pupils".to_owned()][..]));
+    }
+}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Whose file this has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trust {
+pub enum Trust {
     /// This user's, and nobody else may write it.
     Owner(u32),
     /// The caller's own or this user's; not everybody may write it. Such a file can only restrict.
@@ -18,7 +18,7 @@ pub(crate) enum Trust {
 
 impl Trust {
     /// What is wrong with the owner or the mode of a file or directory.
-    pub(super) fn complaint(self, metadata: &Metadata) -> Option<String> {
+    pub(crate) fn complaint(self, metadata: &Metadata) -> Option<String> {
         let (owner, mode) = (metadata.uid(), metadata.mode());
         match self {
             Self::Owner(wanted) if owner != wanted => {
@@ -38,7 +38,7 @@ impl Trust {
 
 /// The bytes of a file, `None` when there is none. A link is followed: what it leads to is judged, and the directory
 /// that holds it.
-pub(super) fn read(path: &Path, trust: Trust, at_most: usize) -> Result<Option<Vec<u8>>, String> {
+pub(crate) fn read(path: &Path, trust: Trust, at_most: usize) -> Result<Option<Vec<u8>>, String> {
     // Not blocking, since somebody may have put a pipe there.
     let opened = fs::OpenOptions::new().read(true).custom_flags(NONBLOCKING).open(path);
     let file = match opened {
@@ -65,7 +65,7 @@ pub(super) fn read(path: &Path, trust: Trust, at_most: usize) -> Result<Option<V
 }
 
 /// The `.toml` files of a directory in the order of their names; none when there is no such directory.
-pub(super) fn listed(directory: &Path, trust: Trust) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn listed(directory: &Path, trust: Trust) -> Result<Vec<PathBuf>, String> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -86,7 +86,7 @@ pub(super) fn listed(directory: &Path, trust: Trust) -> Result<Vec<PathBuf>, Str
     Ok(files)
 }
 
-pub(super) fn cannot(error: &io::Error) -> String {
+pub(crate) fn cannot(error: &io::Error) -> String {
     format!("it cannot be read: {error}")
 }
 
