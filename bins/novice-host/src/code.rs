@@ -1,6 +1,6 @@
 //! `novice-host invite --code`: an invitation that is spoken instead of sent.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ra_novice::arrival::{Peer, RelayName};
 use ra_novice::book::Scope;
@@ -23,6 +23,7 @@ use crate::cli;
 use crate::failure::Failure;
 use crate::hosting::{self, Hosting, Seated};
 use crate::invite::{self, Permitted};
+use crate::outside::{Asking, Giver, anybody_elsewhere};
 use crate::relayed::{Network, arrive};
 use crate::relays;
 use crate::tell::Teller;
@@ -66,7 +67,7 @@ pub(crate) fn run(options: &cli::Invite, teller: &Teller) -> Result<(), Failure>
     let link = Link::new(Code::from_entropy(&entropy.code), relays);
     let hosted = seated.take_terminal().and_then(|()| {
         let screen = seated.terminal.as_ref().map(Terminal::screen);
-        let spoken = Spoken { invited: &invited, link, person, password: &password };
+        let spoken = Spoken { invited: &invited, link, person, password: &password, life: length };
         spoken.host(seated, &identity, store, &paths, screen, teller)
     });
     if hosted.is_err() {
@@ -83,6 +84,8 @@ struct Spoken<'a> {
     person: Option<Password>,
     /// The one that opens the invitation, known to no person.
     password: &'a Password,
+    /// How long it is good.
+    life: Duration,
 }
 
 impl Spoken<'_> {
@@ -95,7 +98,7 @@ impl Spoken<'_> {
         screen: Option<Screen>,
         teller: &Teller,
     ) -> Result<(), Failure> {
-        let Self { invited, link, person, password } = self;
+        let Self { invited, link, person, password, life } = self;
         let terms = Terms {
             code: link.code.clone(),
             password: person.map(|person| Zeroizing::new(person.expose().to_owned())),
@@ -107,6 +110,13 @@ impl Spoken<'_> {
         };
         let needs_password = terms.password.is_some();
         let place = RelayPlace::take(terms, &seated, teller)?;
+        let giver = Giver::new(&place.meeting, place.network.handle(), teller);
+        let ticket = &invited.ticket.id;
+        let asking = if anybody_elsewhere(&link.relays) {
+            Some(Asking::begin(paths, ticket, place.meeting.sockets(), life, giver.clone())?)
+        } else {
+            None
+        };
 
         let until = words::local(words::at(invited.ticket.expires().0), SystemTime::now());
         let announcement = {
@@ -137,9 +147,16 @@ impl Spoken<'_> {
             scope: Scope::Listed([invited.ticket.id.clone()].into()),
             when_stopped: WhenStopped::EndTickets,
             calls: Vec::new(),
+            moved: Box::new(move |moved| giver.moved(moved)),
             waiting: format!("Waiting for your helper until {until}."),
         };
-        place.while_hosting(|network| hosting.run(Some(network), announcement, teller))
+        place.while_hosting(|network| {
+            let hosted = hosting.run(Some(network), announcement, teller);
+            if let Some(asking) = asking {
+                asking.settle();
+            }
+            hosted
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use ra_desktop::{Choice, OpenError};
+use ra_nat::Transport;
 use ra_novice::accounts::{Accounts, NoAccounts};
 use ra_novice::agents::{self, Agents, Wish};
 use ra_novice::audit::Audit;
@@ -19,7 +20,7 @@ use ra_novice::helpers::Helpers;
 use ra_novice::host::{Host, HostEnd, HostHandle, HostOptions, SharedDesktop, WhenStopped};
 use ra_novice::identity::{Identity, Renewal, ServerTls};
 use ra_novice::listen::Port;
-use ra_novice::mappings::MappingKeeper;
+use ra_novice::mappings::{MappingKeeper, Moved};
 use ra_novice::places::Places;
 use ra_novice::policy::{EffectivePolicy, PolicyWatch};
 use ra_novice::prompt::PlaceName;
@@ -64,6 +65,8 @@ pub(crate) struct Hosting {
     pub(crate) when_stopped: WhenStopped,
     /// Experts who wait to be called.
     pub(crate) calls: Vec<Call>,
+    /// Hears it where an outside address for UDP has moved.
+    pub(crate) moved: Box<dyn Fn(&Moved) + Send>,
     /// What it waits for, in one short sentence.
     pub(crate) waiting: String,
 }
@@ -121,6 +124,7 @@ pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure
         scope: Scope::All,
         when_stopped: WhenStopped::KeepTickets,
         calls: Vec::new(),
+        moved: Box::new(|_| ()),
         waiting,
     };
     hosting.run(None, || {}, teller)
@@ -268,7 +272,7 @@ impl Hosting {
         announce: impl FnOnce() + Send + 'static,
         teller: &Teller,
     ) -> Result<(), Failure> {
-        let Self { seated, tls, store, paths, scope, when_stopped, calls, waiting } = self;
+        let Self { seated, tls, store, paths, scope, when_stopped, calls, moved, waiting } = self;
         let Seated { terminal, desktop, ports, places, agents, running, control, in_use } = seated;
         if let Some(terminal) = &terminal {
             places.arrive(PlaceName::terminal(), Box::new(TerminalPlace::new(terminal.screen(), waiting)));
@@ -301,7 +305,10 @@ impl Hosting {
             audit: Audit::of(&paths),
             mappings: {
                 let telling = teller.clone();
-                let tell = move |moved: &_| reach::tell_moved(moved, &telling);
+                let tell = move |news: &Moved| match news.transport {
+                    Transport::Tcp => reach::tell_moved(news, &telling),
+                    Transport::Udp => moved(news),
+                };
                 MappingKeeper::start_telling(&paths, reach::gateways(&paths), crate::now, tell)
                     .map_err(|error| Failure::chain(&error))?
             },

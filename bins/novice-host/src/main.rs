@@ -16,6 +16,8 @@ mod failure;
 mod hosting;
 mod invite;
 mod log;
+#[cfg(feature = "p2p")]
+mod outside;
 mod policy;
 mod port_holder;
 mod prompt;

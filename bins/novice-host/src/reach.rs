@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ra_gateways::{Gateways, Network};
-use ra_nat::{AddressClass, GatewayId, MappedBy, Mapper, NoGateway, is_public};
+use ra_nat::{AddressClass, GatewayId, MappedBy, Mapper, NoGateway, Transport, is_public};
 use ra_novice::mappings::{self, CREATION, FAREWELL, Mappings, Moved, Reached, Unmapped, Wanted};
 use ra_novice::settings::Paths;
 use ra_novice::store::StoreError;
@@ -42,9 +42,26 @@ pub(crate) fn ask_gateways(paths: &Paths, listening: &[SocketAddr], life: Durati
         // Nobody but this computer is meant to come in.
         return Reached::default();
     }
-    let wanted = Wanted { listeners: listening.to_vec(), life, external_port: None };
+    let wanted = Wanted { transport: Transport::Tcp, listeners: listening.to_vec(), life, external_port: None };
     let reached = open(paths).map(|mut mappings| mappings.reach(&wanted, crate::now(), CREATION));
     noted(reached).unwrap_or_default()
+}
+
+/// Asks every gateway to send on the datagrams that arrive for these sockets.
+#[cfg(feature = "p2p")]
+pub(crate) fn ask_gateways_for_udp(paths: &Paths, sockets: &[SocketAddr], life: Duration) -> Reached {
+    let v6 = |network: &Network| network.local.is_ipv6() && is_public(network.local);
+    let networks = networks();
+    let listeners = sockets.iter().flat_map(|socket| match socket {
+        // A socket for IPv6 takes no IPv4 here, other than a listener of ours: so it is named with each of its addresses.
+        SocketAddr::V6(at) if at.ip().is_unspecified() => {
+            let own = networks.iter().filter(|network| v6(network)).map(|network| network.local);
+            own.map(|local| SocketAddr::new(local, at.port())).collect()
+        }
+        one => vec![*one],
+    });
+    let wanted = Wanted { transport: Transport::Udp, listeners: listeners.collect(), life, external_port: None };
+    noted(open(paths).map(|mut mappings| mappings.reach(&wanted, crate::now(), CREATION))).unwrap_or_default()
 }
 
 /// Tells programs each address that a gateway gave, and people what it means for who is elsewhere.

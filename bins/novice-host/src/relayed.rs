@@ -2,7 +2,7 @@
 
 use ra_novice::arrival::Arrival;
 use ra_p2p::{Pipe, Stop};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::code::peer;
 use crate::failure::Failure;
@@ -15,6 +15,11 @@ impl Network {
     pub(crate) fn start() -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build();
         runtime.map(Self).map_err(|error| Failure::chain(&error))
+    }
+
+    /// Where something can be begun on it from elsewhere.
+    pub(crate) fn handle(&self) -> Handle {
+        self.0.handle().clone()
     }
 
     /// Waits for something that lives there.

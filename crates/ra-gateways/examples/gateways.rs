@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ra_gateways::{Gateways, Network};
-use ra_nat::{Ask, Lease, MapError, Mapper as _, is_public};
+use ra_nat::{Ask, Lease, MapError, Mapper as _, Transport, is_public};
 use zeroize::Zeroizing;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -31,7 +31,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let seen = mapper.look(&gateway.id);
         println!("it says {seen:?}, public {:?}", seen.ok().and_then(|seen| seen.external).map(is_public));
         let internal = gateway.internal((local, port).into()).ok_or("not on this network")?;
-        let mut ask = Ask { internal, external_port: 50_000, lease: Lease::For(Duration::from_secs(60)) };
+        let mut ask = Ask {
+            transport: Transport::Tcp,
+            internal,
+            external_port: 50_000,
+            lease: Lease::For(Duration::from_secs(60)),
+        };
         let mut added = mapper.add(&gateway.id, &ask);
         if added == Err(MapError::OnlyPermanent) {
             ask.lease = Lease::Permanent;

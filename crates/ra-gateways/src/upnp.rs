@@ -19,7 +19,7 @@ use igd_next::{
     RequestError, SearchOptions,
 };
 
-use ra_nat::{Ask, Gateway, GatewayId, Granted, Lease, MOST_GATEWAYS, MapError, MappedBy, Mapper, Seen};
+use ra_nat::{Ask, Gateway, GatewayId, Granted, Lease, MOST_GATEWAYS, MapError, MappedBy, Mapper, Seen, Transport};
 
 use crate::block_on;
 
@@ -128,17 +128,17 @@ impl Mapper for Upnp {
     }
 
     fn add(&self, gateway: &GatewayId, ask: &Ask) -> Result<Granted, MapError> {
-        let (internal, port) = (ask.internal, ask.external_port);
+        let (protocol, internal, port) = (protocol(ask.transport), ask.internal, ask.external_port);
         let seconds = match ask.lease {
             Lease::For(lease) => u32::try_from(lease.as_secs()).unwrap_or(u32::MAX),
             Lease::Permanent => 0,
         };
         self.ask(gateway, async |device| {
             // Whoever has the port keeps it: some gateways would let us take it over.
-            if matches!(leads(&device, port).await, Leads::To(there) if there != internal) {
+            if matches!(leads(&device, protocol, port).await, Leads::To(there) if there != internal) {
                 return Err(MapError::Conflict);
             }
-            let added = device.add_port(PortMappingProtocol::TCP, port, internal, seconds, DESCRIPTION).await;
+            let added = device.add_port(protocol, port, internal, seconds, DESCRIPTION).await;
             added.map_err(|error| match error {
                 AddPortError::PortInUse => MapError::Conflict,
                 AddPortError::OnlyPermanentLeasesSupported => MapError::OnlyPermanent,
@@ -149,7 +149,7 @@ impl Mapper for Upnp {
                 | AddPortError::ExternalPortZeroInvalid
                 | AddPortError::DescriptionTooLong => MapError::Refused,
             })?;
-            match leads(&device, port).await {
+            match leads(&device, protocol, port).await {
                 Leads::To(there) if there != internal => Err(MapError::Conflict),
                 Leads::To(_) | Leads::Unknown => Ok(ask.granted()),
                 // It said yes and has nothing.
@@ -163,14 +163,14 @@ impl Mapper for Upnp {
     }
 
     fn delete(&self, gateway: &GatewayId, ask: &Ask) -> Result<(), MapError> {
-        let (internal, port) = (ask.internal, ask.external_port);
+        let (protocol, internal, port) = (protocol(ask.transport), ask.internal, ask.external_port);
         self.ask(gateway, async |device| {
-            match leads(&device, port).await {
+            match leads(&device, protocol, port).await {
                 Leads::Nowhere => return Err(MapError::NoSuchMapping),
                 Leads::To(there) if there != internal => return Err(MapError::NoSuchMapping),
                 Leads::To(_) | Leads::Unknown => {}
             }
-            let removed = device.remove_port(PortMappingProtocol::TCP, port).await;
+            let removed = device.remove_port(protocol, port).await;
             removed.map_err(|error| match error {
                 RemovePortError::ActionNotAuthorized => MapError::Refused,
                 RemovePortError::NoSuchPortMapping => MapError::NoSuchMapping,
@@ -214,6 +214,13 @@ fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     rest.split_once('<').map(|(text, _)| text.trim())
 }
 
+const fn protocol(transport: Transport) -> PortMappingProtocol {
+    match transport {
+        Transport::Tcp => PortMappingProtocol::TCP,
+        Transport::Udp => PortMappingProtocol::UDP,
+    }
+}
+
 /// Where an outside port leads, as the gateway lists its mappings.
 enum Leads {
     To(SocketAddr),
@@ -222,11 +229,11 @@ enum Leads {
     Unknown,
 }
 
-async fn leads(device: &Device<Tokio>, port: u16) -> Leads {
+async fn leads(device: &Device<Tokio>, protocol: PortMappingProtocol, port: u16) -> Leads {
     let look = async {
         for index in 0..LONGEST_LIST {
             match device.get_generic_port_mapping_entry(index).await {
-                Ok(entry) if entry.external_port == port && entry.protocol == PortMappingProtocol::TCP => {
+                Ok(entry) if entry.external_port == port && entry.protocol == protocol => {
                     let client = entry.internal_client.parse::<IpAddr>();
                     return client.map_or(Leads::Unknown, |ip| Leads::To(SocketAddr::new(ip, entry.internal_port)));
                 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::gateway::{Ask, Granted, MapError};
 use crate::lease::Lease;
 use crate::ports::Ports;
+use crate::transport::Transport;
 
 /// Asking one gateway for a mapping, until there is an answer that counts.
 ///
@@ -38,8 +39,15 @@ impl Attempt {
     #[must_use]
     pub fn new(internal: SocketAddr, life: Duration, asked: Option<u16>, mut ports: Ports) -> Option<Self> {
         let external_port = asked.filter(|port| *port != 0).or_else(|| ports.next())?;
-        let ask = Ask { internal, external_port, lease: Lease::of(life) };
+        let ask = Ask { transport: Transport::Tcp, internal, external_port, lease: Lease::of(life) };
         Some(Self { ask, others: ports, same_port_tried: external_port == internal.port() })
+    }
+
+    /// The same for this transport; without it an attempt is for TCP.
+    #[must_use]
+    pub fn over(mut self, transport: Transport) -> Self {
+        self.ask.transport = transport;
+        self
     }
 
     /// What the gateway is to be asked for.

@@ -11,6 +11,7 @@ use ra_session::UnixTime;
 
 use crate::gateway::{Ask, Gateway, GatewayId, Granted, MapError, Mapper, Seen};
 use crate::lease::Lease;
+use crate::transport::Transport;
 
 /// A network with gateways. Clones are the same network.
 #[derive(Clone, Debug, Default)]
@@ -125,7 +126,7 @@ impl FakeGateways {
     /// Gives an outside port to somebody else.
     pub fn give_away(&self, id: &str, port: u16) {
         let lease = Lease::Permanent;
-        let ask = Ask { internal: ([192, 0, 2, 99], 1).into(), external_port: port, lease };
+        let ask = Ask { transport: Transport::Tcp, internal: ([192, 0, 2, 99], 1).into(), external_port: port, lease };
         self.with(id, |router| {
             router.table.retain(|entry| entry.ask.external_port != port);
             router.table.push(Entry { ask, until: None });
@@ -273,11 +274,11 @@ impl Router {
             }
             _ => {}
         }
-        let others = self.table.iter().any(|entry| !entry.is_of(ask) && entry.ask.external_port == ask.external_port);
+        let others = self.table.iter().any(|entry| !entry.is_of(ask) && entry.is_at(ask));
         if others {
             return Err(MapError::Conflict);
         }
-        self.table.retain(|entry| entry.ask.external_port != ask.external_port);
+        self.table.retain(|entry| !entry.is_at(ask));
         self.table.push(Entry { ask: *ask, until: ask.lease.end(now) });
         Ok(ask.granted())
     }
@@ -286,7 +287,7 @@ impl Router {
     fn add_by_inside(&mut self, mut ask: Ask, now: UnixTime) -> Granted {
         let here = self.table.iter().position(|entry| entry.is_of(&ask)).map(|at| self.table.remove(at));
         ask.external_port = here.map_or(ask.external_port, |entry| entry.ask.external_port);
-        while self.table.iter().any(|entry| entry.ask.external_port == ask.external_port) {
+        while self.table.iter().any(|entry| entry.is_at(&ask)) {
             ask.external_port = ask.external_port.checked_add(1).unwrap_or(1024);
         }
         if let Fault::Taken(left @ 1..) = &mut self.fault {
@@ -311,7 +312,14 @@ impl Router {
 
 impl Entry {
     fn is_of(&self, ask: &Ask) -> bool {
-        self.ask.internal == ask.internal
+        self.ask.transport == ask.transport && self.ask.internal == ask.internal
+    }
+}
+
+impl Entry {
+    /// It has the outside port; each transport has its own.
+    fn is_at(&self, ask: &Ask) -> bool {
+        self.ask.transport == ask.transport && self.ask.external_port == ask.external_port
     }
 }
 
@@ -347,7 +355,7 @@ mod tests {
     use super::*;
 
     fn ask(port: u16, lease: Lease) -> Ask {
-        Ask { internal: "192.168.1.5:3389".parse().unwrap(), external_port: port, lease }
+        Ask { transport: Transport::Tcp, internal: "192.168.1.5:3389".parse().unwrap(), external_port: port, lease }
     }
 
     fn network() -> (FakeGateways, GatewayId) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::lease::Lease;
 use crate::protocol::MappedBy;
+use crate::transport::Transport;
 
 /// A gateway that was found on one of this computer's networks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +23,11 @@ pub struct Gateway {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GatewayId(String);
 
-/// What a gateway is asked for: to send TCP that arrives at its outside port on to this computer.
+/// What a gateway is asked for: to send what arrives at its outside port on to this computer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ask {
+    /// TCP or UDP.
+    pub transport: Transport,
     /// Where to.
     pub internal: SocketAddr,
     /// The outside port, never 0.

@@ -47,6 +47,7 @@ mod mapping;
 mod ports;
 mod protocol;
 pub mod table;
+mod transport;
 mod uptime;
 
 pub use address::{AddressClass, is_public};
@@ -56,4 +57,5 @@ pub use lease::{LONGEST_LEASE, Lease};
 pub use mapping::{ANSWERED_WITHIN, Due, HELD_FOR, Mapping, Stage};
 pub use ports::Ports;
 pub use protocol::MappedBy;
+pub use transport::Transport;
 pub use uptime::has_restarted;

@@ -7,8 +7,9 @@ use ra_session::UnixTime;
 
 use crate::gateway::{Ask, GatewayId, Granted};
 use crate::lease::{LONGEST_LEASE, Lease};
+use crate::transport::Transport;
 
-/// A mapping of TCP that may exist at a gateway: asked for, made, or being removed.
+/// A mapping that may exist at a gateway: asked for, made, or being removed.
 ///
 /// INVARIANT: whatever a gateway may have of ours is at most what this says: it is written before the gateway is asked, and
 /// [`gone_by`](Self::gone_by) is never earlier than the moment in which the gateway forgets it by itself.
@@ -16,6 +17,8 @@ use crate::lease::{LONGEST_LEASE, Lease};
 pub struct Mapping {
     /// Where it is.
     pub gateway: GatewayId,
+    /// TCP or UDP.
+    pub transport: Transport,
     /// Where the gateway sends to.
     pub internal: SocketAddr,
     /// The gateway's outside address.
@@ -64,6 +67,7 @@ impl Mapping {
     pub fn asked(gateway: GatewayId, external: IpAddr, ask: &Ask, now: UnixTime) -> Self {
         let mut mapping = Self {
             gateway,
+            transport: ask.transport,
             internal: ask.internal,
             external,
             external_port: ask.external_port,
@@ -106,7 +110,7 @@ impl Mapping {
     /// What the gateway was asked for: with this it is renewed and removed.
     #[must_use]
     pub const fn ask(&self) -> Ask {
-        Ask { internal: self.internal, external_port: self.external_port, lease: self.lease }
+        Ask { transport: self.transport, internal: self.internal, external_port: self.external_port, lease: self.lease }
     }
 
     /// True when both stand for the one mapping that this kind of gateway keeps for an inside port.
@@ -115,7 +119,8 @@ impl Mapping {
     #[must_use]
     pub fn shares_with(&self, other: &Self) -> bool {
         let one_for_each = self.gateway.protocol().is_some_and(|by| by.keeps_one_for_each_inside());
-        one_for_each && self.gateway == other.gateway && self.internal == other.internal
+        let same = self.transport == other.transport && self.internal == other.internal;
+        one_for_each && self.gateway == other.gateway && same
     }
 
     /// What stands in an invitation.
@@ -190,7 +195,12 @@ mod tests {
     }
 
     fn asked(lease: Lease) -> Mapping {
-        let ask = Ask { internal: "192.168.1.5:3389".parse().unwrap(), external_port: 50_000, lease };
+        let ask = Ask {
+            transport: Transport::Tcp,
+            internal: "192.168.1.5:3389".parse().unwrap(),
+            external_port: 50_000,
+            lease,
+        };
         Mapping::asked(GatewayId::new("router").unwrap(), "11.0.0.1".parse().unwrap(), &ask, T0)
     }
 
@@ -231,7 +241,12 @@ mod tests {
     #[test]
     fn r062_two_rows_for_one_inside_are_one_mapping_where_the_gateway_keeps_one_for_each() {
         let row = |gateway: &str, internal: &str| {
-            let ask = Ask { internal: internal.parse().unwrap(), external_port: 50_000, lease: lease(60) };
+            let ask = Ask {
+                transport: Transport::Tcp,
+                internal: internal.parse().unwrap(),
+                external_port: 50_000,
+                lease: lease(60),
+            };
             Mapping::asked(GatewayId::new(gateway).unwrap(), "11.0.0.1".parse().unwrap(), &ask, T0)
         };
         let (pcp, upnp) = ("pcp 192.168.1.1 from 192.168.1.5", "upnp 192.168.1.1 from 192.168.1.5");
@@ -240,6 +255,8 @@ mod tests {
         assert!(!row(pcp, here).shares_with(&row(pcp, there)));
         assert!(!row(upnp, here).shares_with(&row(upnp, here)), "there each outside port is a mapping of its own");
         assert!(!row(pcp, here).shares_with(&row(upnp, here)));
+        let udp = Mapping { transport: Transport::Udp, ..row(pcp, here) };
+        assert!(!row(pcp, here).shares_with(&udp) && udp.shares_with(&udp), "each transport has its own");
     }
 
     #[test]

@@ -423,6 +423,7 @@ fn migrate(transaction: &Transaction<'_>) -> Result<(), StoreError> {
             transaction.execute_batch(SCHEMA)?;
             transaction.execute_batch(SECOND)?;
             transaction.execute_batch(mappings::THIRD)?;
+            transaction.execute_batch(mappings::FOURTH)?;
             account::create(transaction)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", FORMAT)?;
@@ -431,12 +432,18 @@ fn migrate(transaction: &Transaction<'_>) -> Result<(), StoreError> {
         (APPLICATION, 1) => {
             transaction.execute_batch(SECOND)?;
             transaction.execute_batch(mappings::THIRD)?;
+            transaction.execute_batch(mappings::FOURTH)?;
             account::create(transaction)?;
             account::adopt_open_tickets(transaction)?;
             Ok(transaction.pragma_update(None, "user_version", FORMAT)?)
         }
         (APPLICATION, 2) => {
             transaction.execute_batch(mappings::THIRD)?;
+            transaction.execute_batch(mappings::FOURTH)?;
+            Ok(transaction.pragma_update(None, "user_version", FORMAT)?)
+        }
+        (APPLICATION, 3) => {
+            transaction.execute_batch(mappings::FOURTH)?;
             Ok(transaction.pragma_update(None, "user_version", FORMAT)?)
         }
         (APPLICATION, FORMAT) => Ok(()),
@@ -633,7 +640,7 @@ const STATUSES: [Status; 6] = [
 ];
 /// Marks the file as ours for `file(1)` and for ourselves: "RAtk".
 const APPLICATION: i64 = 0x5241_746b;
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 /// The first format.
 const SCHEMA: &str = "
     CREATE TABLE ticket (

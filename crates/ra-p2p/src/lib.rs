@@ -27,7 +27,7 @@ mod standby;
 mod station;
 
 pub use caller::{Caller, Met};
-pub use meeting::{Meeting, MeetingNews, Stop, Terms};
+pub use meeting::{Meeting, MeetingNews, Outside, Stop, Terms};
 pub use pipe::{Duplex, Path, Pipe};
 pub use standby::{Reached, Standby};
 pub use station::{P2pError, Relays};

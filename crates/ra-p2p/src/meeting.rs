@@ -65,6 +65,22 @@ impl Stop {
     }
 }
 
+/// The outside addresses of a meeting's endpoint, which the other side tries beside those that it learns by itself.
+#[derive(Clone, Debug)]
+pub struct Outside(Station);
+
+impl Outside {
+    /// Lets others try an address that a router gave us for UDP. Nothing happens once the meeting is over.
+    pub async fn add(&self, address: SocketAddr) {
+        self.0.add_outside(address).await;
+    }
+
+    /// Lets others try it no longer.
+    pub async fn remove(&self, address: SocketAddr) {
+        self.0.remove_outside(address).await;
+    }
+}
+
 /// A place at the relays, taken and not yet open.
 pub struct Meeting {
     place: AtRelays,
@@ -138,9 +154,16 @@ impl Meeting {
         &self.relay
     }
 
-    /// Lets others try an address that a router gave us for UDP.
-    pub async fn add_outside(&self, address: SocketAddr) {
-        self.place.station().add_outside(address).await;
+    /// Where its datagrams arrive on this computer: for a router to send on to.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<SocketAddr> {
+        self.place.station().sockets()
+    }
+
+    /// Where what routers gave us goes, also while the meeting runs.
+    #[must_use]
+    pub fn outside(&self) -> Outside {
+        Outside(self.place.station().clone())
     }
 
     /// Lets callers in until [`Stop`], then closes every connection.

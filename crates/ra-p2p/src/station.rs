@@ -218,6 +218,16 @@ impl Station {
         self.endpoint.add_external_addr(address).await;
     }
 
+    /// One that is not ours any more.
+    pub(crate) async fn remove_outside(&self, address: SocketAddr) {
+        self.endpoint.remove_external_addr(&address).await;
+    }
+
+    /// Where its datagrams arrive on this computer.
+    pub(crate) fn sockets(&self) -> Vec<SocketAddr> {
+        self.endpoint.bound_sockets()
+    }
+
     /// The next caller; `None` once the station is closed.
     pub(crate) async fn next(&self) -> Option<Ringing> {
         loop {

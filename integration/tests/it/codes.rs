@@ -241,7 +241,7 @@ fn a_relay_that_does_not_answer_costs_the_route_and_not_the_invitation() -> Outc
 }
 
 /// The TCP ports on which a program listens, as the kernel lists them.
-fn listening(person: &Person) -> Result<BTreeSet<String>, Failure> {
+pub(crate) fn listening(person: &Person) -> Result<BTreeSet<String>, Failure> {
     let process = person.process().id();
     let mut sockets = BTreeSet::new();
     for descriptor in fs::read_dir(format!("/proc/{process}/fd"))?.flatten() {

@@ -1,13 +1,17 @@
 //! By code through routers and relays, in the laboratory: those meet whom no file brings together, and relays that fail.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use integration::lab::cell::{Cell, Via, Way, code_of, says_a_code, sees, types_a_code};
 use integration::lab::relay::Relay;
 use integration::lab::table::play_all;
-use integration::lab::{self, Site};
-use integration::{Outcome, Stage};
+use integration::lab::{self, Forward, Site};
+use integration::{Outcome, Signal, Stage};
 
+use crate::codes::listening;
+use crate::routers::together;
 use crate::session::typed;
 
 #[test]
@@ -36,16 +40,49 @@ fn by_code_those_meet_whom_no_file_brings_together() -> Outcome {
     Ok(())
 }
 
-/// Novice and expert, and whether routers like these can be passed directly: punching needs one of the two to be predictable,
-/// and UDP.
+/// Novice and expert, and whether routers like these can be passed directly: punching needs one of the two to be predictable
+/// or to have been asked for a way in, and UDP.
 const SAMPLE: &[((&str, &str), bool)] = &[
     (("nat", "nat"), true),
     (("upnp+cgn", "nat"), true),
     (("nat+symmetric", "nat+symmetric"), false),
+    // Neither is predictable, and a router that takes orders makes up for it.
+    (("upnp", "nat+symmetric"), true),
+    (("pcp", "nat+symmetric"), true),
     (("nat+web", "nat+web"), false),
     (("nat+noudp", "nat"), false),
     (("v6", "nat"), false),
 ];
+
+#[test]
+fn a_router_is_asked_for_a_way_in_for_a_code_and_it_goes_with_the_code() -> Outcome {
+    if !lab::ready("a_router_is_asked_for_a_way_in_for_a_code_and_it_goes_with_the_code") {
+        return Ok(());
+    }
+    together(&[("upnp", "pcp"), ("ics", "upnp")], |(router, via)| {
+        let (lab, stage) = (Site::of(router, "nat+symmetric").up()?, Stage::new()?);
+        let relay = Relay::start(&lab, "relay", stage.path())?;
+        let mut novice = says_a_code(&stage, &lab, &[&relay]).start()?;
+        let code = code_of(&mut novice)?;
+        let mapped = novice.wait_event("mapped")?;
+        assert_eq!((mapped.text("transport"), mapped.text("via")), (Some("udp"), Some(*via)));
+        let forwards = lab.forwards("novice")?;
+        assert_eq!(
+            forwards.iter().map(|f| format!("11.0.1.2:{}", f.port)).collect::<Vec<_>>(),
+            [mapped.text("external").unwrap_or_default()]
+        );
+        assert_eq!(listening(&novice)?, BTreeSet::new(), "for TCP no port is open");
+        let mut expert = types_a_code(&stage, &lab, &[&relay], &code).watches()?;
+        sees(&mut expert, &mut novice)?;
+        expert.until("the direct way", |seen| {
+            let told = seen.events.iter().rev().find(|event| ["met", "path"].contains(&event.name()))?;
+            (told.text("via") == Some("direct")).then_some(())
+        })?;
+        novice.signal(Signal::TERM)?;
+        assert_eq!(novice.exit_code()?, Some(0), "{}", novice.report());
+        lab.forwards_become("novice", PATIENCE, <[Forward]>::is_empty).map(drop)
+    })
+}
 
 #[test]
 fn a_relay_that_is_down_is_passed_over() -> Outcome {
@@ -87,5 +124,7 @@ fn two_who_talk_directly_do_not_notice_that_the_relay_is_gone() -> Outcome {
     Ok(())
 }
 
+/// A router that was asked to remove something has done so.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How many cells are played at the same time.
 const AT_ONCE: NonZeroUsize = NonZeroUsize::new(3).unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ra_gateways::Network;
 use ra_nat::table::{Dials, Route, Side, meets};
-use ra_nat::{AddressClass, Ask, Gateway, GatewayId, Granted, MapError, Mapper, Seen, is_public};
+use ra_nat::{AddressClass, Ask, Gateway, GatewayId, Granted, MapError, Mapper, Seen, Transport, is_public};
 use ra_novice::mappings::{CREATION, FAREWELL, Mappings, Reached, Unmapped, Wanted};
 use ra_novice::policy::EffectivePolicy;
 use ra_novice::settings::Paths;
@@ -392,7 +392,8 @@ impl Step {
 /// Asks every gateway for a mapping, as an invitation would, and gives it back. It is written down before, so that the next start of
 /// this program removes it where this one is killed.
 fn try_a_mapping(paths: &Paths, mapper: Arc<dyn Mapper>, listening: &[SocketAddr]) -> Option<Tried> {
-    let wanted = Wanted { listeners: listening.to_vec(), life: FOR_A_MINUTE, external_port: None };
+    let wanted =
+        Wanted { transport: Transport::Tcp, listeners: listening.to_vec(), life: FOR_A_MINUTE, external_port: None };
     let tried = Mappings::open(paths, mapper).and_then(|mut mappings| {
         let reached = mappings.reach(&wanted, crate::now(), CREATION);
         mappings.give_back(&reached, crate::now(), FAREWELL)?;

@@ -1,7 +1,7 @@
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
-use ra_nat::Lease;
+use ra_nat::{Lease, Transport};
 
 use super::*;
 use crate::pcp::server::{Fault as PcpFault, Server};
@@ -22,7 +22,7 @@ fn both(pcp: PcpFault, upnp: UpnpFault, router: Option<IpAddr>) -> (Server, Rout
 
 fn ask() -> Ask {
     let lease = Lease::For(Duration::from_secs(600));
-    Ask { internal: (Ipv4Addr::LOCALHOST, 3389).into(), external_port: 50_000, lease }
+    Ask { transport: Transport::Tcp, internal: (Ipv4Addr::LOCALHOST, 3389).into(), external_port: 50_000, lease }
 }
 
 #[test]

@@ -9,7 +9,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
-use ra_nat::{Ask, Gateway, GatewayId, Granted, Lease, MOST_GATEWAYS, MapError, MappedBy, Mapper, Seen};
+use ra_nat::{Ask, Gateway, GatewayId, Granted, Lease, MOST_GATEWAYS, MapError, MappedBy, Mapper, Seen, Transport};
 use sha2::{Digest as _, Sha256};
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
@@ -69,12 +69,16 @@ impl Pcp {
             let exchange = Exchange::open(known.local, known.router).await?;
             match known.by {
                 MappedBy::Pcp => {
-                    let nonce = self.nonce(&ask.internal);
-                    let question = wire::map(known.local, &nonce, inside, outside, seconds);
+                    let nonce = self.nonce(ask);
+                    let question = wire::map(known.local, &nonce, ask.transport, inside, outside, seconds);
                     exchange
                         .ask(&[&question], ASK, |answer| match answer {
                             Answer::Pcp { operation: wire::MAP, result: wire::SUCCESS, mapped, .. } => {
-                                let ours = |mapped: &Mapped| mapped.nonce == nonce && mapped.internal_port == inside;
+                                let ours = |mapped: &Mapped| {
+                                    mapped.nonce == nonce
+                                        && mapped.transport == ask.transport
+                                        && mapped.internal_port == inside
+                                };
                                 mapped.filter(ours).map(|mapped| {
                                     granted(mapped.seconds, mapped.external_port, Some(mapped.external), seconds)
                                 })
@@ -87,12 +91,17 @@ impl Pcp {
                         .await?
                 }
                 MappedBy::NatPmp => {
-                    let question = wire::map_nat_pmp(inside, outside, seconds);
+                    let question = wire::map_nat_pmp(ask.transport, inside, outside, seconds);
                     exchange
                         .ask(&[&question], ASK, |answer| match answer {
-                            Answer::Mapping { result: 0, internal_port, external_port, seconds: given, .. }
-                                if internal_port == inside =>
-                            {
+                            Answer::Mapping {
+                                result: 0,
+                                transport,
+                                internal_port,
+                                external_port,
+                                seconds: given,
+                                ..
+                            } if internal_port == inside && transport == ask.transport => {
                                 Some(granted(given, external_port, None, seconds))
                             }
                             Answer::Mapping { result: 1.., .. } | Answer::Unknown { .. } => {
@@ -108,8 +117,13 @@ impl Pcp {
     }
 
     /// What makes the mapping of this port ours: the same in every run, and not to be guessed.
-    fn nonce(&self, internal: &SocketAddr) -> wire::Nonce {
-        let digest = Sha256::new().chain_update(&self.secret[..]).chain_update(internal.to_string()).finalize();
+    fn nonce(&self, ask: &Ask) -> wire::Nonce {
+        let mut digest = Sha256::new().chain_update(&self.secret[..]).chain_update(ask.internal.to_string());
+        // TCP adds nothing, so that what an earlier version mapped can still be removed.
+        if ask.transport != Transport::Tcp {
+            digest.update(ask.transport.name());
+        }
+        let digest = digest.finalize();
         let mut nonce = wire::Nonce::default();
         let length = nonce.len();
         nonce.copy_from_slice(&digest[..length]);

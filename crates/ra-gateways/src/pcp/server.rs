@@ -113,11 +113,11 @@ fn answer(question: &[u8], external: Ipv4Addr, table: &Mutex<Vec<Entry>>, fault:
             let result = u8::from(fault == Fault::NoAddress) * 3;
             Some([&[0, 0x80, 0, result][..], &EPOCH, &external.octets()].concat())
         }
-        (0, 2, 12) if fault == Fault::Refuses => Some([&[0, 0x82, 0, 2][..], &EPOCH, &[0; 8]].concat()),
-        (0, 2, 12) => {
+        (0, 1 | 2, 12) if fault == Fault::Refuses => Some([&[0, 0x82, 0, 2][..], &EPOCH, &[0; 8]].concat()),
+        (0, 1 | 2, 12) => {
             let (outside, given) = map(table, port(4), port(6), seconds(8), None, fault)?;
             let ports = [question[4..6].to_vec(), outside.to_be_bytes().to_vec()].concat();
-            Some([&[0, 0x82, 0, 0][..], &EPOCH, &ports, &given.to_be_bytes()].concat())
+            Some([&[0, 0x80 | question[1], 0, 0][..], &EPOCH, &ports, &given.to_be_bytes()].concat())
         }
         _ => None,
     }

@@ -28,7 +28,7 @@ fn found(local: IpAddr, fault: Fault) -> (Server, Pcp, GatewayId) {
 
 fn ask(external_port: u16) -> Ask {
     let lease = Lease::For(Duration::from_secs(600));
-    Ask { internal: (Ipv4Addr::LOCALHOST, 3389).into(), external_port, lease }
+    Ask { transport: Transport::Tcp, internal: (Ipv4Addr::LOCALHOST, 3389).into(), external_port, lease }
 }
 
 #[test]
@@ -161,4 +161,19 @@ fn names_that_say_no_gateway_are_not_asked() {
         let id = GatewayId::new(name).unwrap();
         assert_eq!(mapper.add(&id, &ask(50_000)), Err(MapError::Unreachable), "{name}");
     }
+}
+
+#[test]
+fn udp_is_asked_for_as_udp_and_what_makes_it_ours_is_another_secret() {
+    let (server, mapper, id) = found(HERE, Fault::None);
+    let udp = Ask { transport: Transport::Udp, ..ask(50_000) };
+    assert_eq!(mapper.add(&id, &udp).map(|granted| granted.external_port), Ok(50_000));
+    let [(3389, 50_000, 600, Some(nonce))] = server.entries()[..] else { panic!("{:?}", server.entries()) };
+    assert_eq!(mapper.delete(&id, &udp), Ok(()));
+    assert_eq!(mapper.add(&id, &ask(50_000)).map(|granted| granted.external_port), Ok(50_000));
+    assert_ne!(server.entries()[0].3, Some(nonce));
+    let (server, mapper, id) = found(HERE, Fault::NatPmpOnly);
+    assert_eq!(mapper.add(&id, &udp), Ok(udp.granted()));
+    assert_eq!(mapper.delete(&id, &udp), Ok(()));
+    assert!(server.entries().is_empty());
 }

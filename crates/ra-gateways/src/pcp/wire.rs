@@ -4,6 +4,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ra_nat::Transport;
+
 /// What makes a mapping ours: who does not know it can neither change nor remove it.
 pub(super) type Nonce = [u8; 12];
 
@@ -15,7 +17,7 @@ pub(super) enum Answer {
     /// In NAT-PMP, to a question about its address: the result, the seconds, the address.
     Address { result: u16, epoch: u32, external: Ipv4Addr },
     /// In NAT-PMP, to a request for a mapping: the result, the seconds, and what was mapped.
-    Mapping { result: u16, epoch: u32, internal_port: u16, external_port: u16, seconds: u32 },
+    Mapping { result: u16, epoch: u32, transport: Transport, internal_port: u16, external_port: u16, seconds: u32 },
     /// In NAT-PMP, to something that it does not know.
     Unknown { result: u16 },
 }
@@ -24,6 +26,7 @@ pub(super) enum Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mapped {
     pub(super) nonce: Nonce,
+    pub(super) transport: Transport,
     pub(super) internal_port: u16,
     pub(super) external_port: u16,
     pub(super) external: IpAddr,
@@ -35,10 +38,11 @@ pub(super) fn announce(local: IpAddr) -> [u8; HEADER] {
     header(ANNOUNCE, local, 0)
 }
 
-/// PCP: a mapping of TCP from any outside address to a port here; `seconds` 0 removes it.
+/// PCP: a mapping from any outside address to a port here; `seconds` 0 removes it.
 pub(super) fn map(
     local: IpAddr,
     nonce: &Nonce,
+    transport: Transport,
     internal_port: u16,
     external_port: u16,
     seconds: u32,
@@ -46,7 +50,7 @@ pub(super) fn map(
     let mut message = [0; MAP_LENGTH];
     message[..HEADER].copy_from_slice(&header(MAP, local, seconds));
     message[24..36].copy_from_slice(nonce);
-    message[36] = TCP;
+    message[36] = number(transport);
     message[40..42].copy_from_slice(&internal_port.to_be_bytes());
     message[42..44].copy_from_slice(&external_port.to_be_bytes());
     // Any outside address of the family is welcome.
@@ -61,10 +65,10 @@ pub(super) fn map(
 /// NAT-PMP: what is your outside address?
 pub(super) const ADDRESS: [u8; 2] = [NAT_PMP, 0];
 
-/// NAT-PMP: a mapping of TCP; `seconds` 0 and the outside port 0 remove it.
-pub(super) fn map_nat_pmp(internal_port: u16, external_port: u16, seconds: u32) -> [u8; 12] {
+/// NAT-PMP: a mapping; `seconds` 0 and the outside port 0 remove it.
+pub(super) fn map_nat_pmp(transport: Transport, internal_port: u16, external_port: u16, seconds: u32) -> [u8; 12] {
     let mut message = [0; 12];
-    message[..2].copy_from_slice(&[NAT_PMP, MAP_TCP]);
+    message[..2].copy_from_slice(&[NAT_PMP, nat_pmp_operation(transport)]);
     message[4..6].copy_from_slice(&internal_port.to_be_bytes());
     message[6..8].copy_from_slice(&external_port.to_be_bytes());
     message[8..].copy_from_slice(&seconds.to_be_bytes());
@@ -90,17 +94,19 @@ impl Answer {
             return None;
         }
         let seconds = u32_at(datagram, 4)?;
-        let mapped =
-            (operation == MAP && datagram.len() >= MAP_LENGTH && datagram[36] == TCP).then_some(()).and_then(|()| {
-                let external = Ipv6Addr::from(<[u8; 16]>::try_from(datagram.get(44..60)?).ok()?);
-                Some(Mapped {
-                    nonce: datagram.get(24..36)?.try_into().ok()?,
-                    internal_port: u16_at(datagram, 40)?,
-                    external_port: u16_at(datagram, 42)?,
-                    external: IpAddr::V6(external).to_canonical(),
-                    seconds,
-                })
-            });
+        let is_map = operation == MAP && datagram.len() >= MAP_LENGTH;
+        let transport = is_map.then(|| TRANSPORTS.into_iter().find(|known| number(*known) == datagram[36])).flatten();
+        let mapped = transport.and_then(|transport| {
+            let external = Ipv6Addr::from(<[u8; 16]>::try_from(datagram.get(44..60)?).ok()?);
+            Some(Mapped {
+                transport,
+                nonce: datagram.get(24..36)?.try_into().ok()?,
+                internal_port: u16_at(datagram, 40)?,
+                external_port: u16_at(datagram, 42)?,
+                external: IpAddr::V6(external).to_canonical(),
+                seconds,
+            })
+        });
         Some(Self::Pcp { operation, result: datagram[3], epoch: u32_at(datagram, 8)?, mapped })
     }
 
@@ -111,8 +117,9 @@ impl Answer {
                 let external = Ipv4Addr::from(u32_at(datagram, 8)?);
                 Some(Self::Address { result, epoch: u32_at(datagram, 4)?, external })
             }
-            (MAP_TCP, 16) => Some(Self::Mapping {
+            (MAP_UDP | MAP_TCP, 16) => Some(Self::Mapping {
                 result,
+                transport: if operation == MAP_UDP { Transport::Udp } else { Transport::Tcp },
                 epoch: u32_at(datagram, 4)?,
                 internal_port: u16_at(datagram, 8)?,
                 external_port: u16_at(datagram, 10)?,
@@ -122,6 +129,21 @@ impl Answer {
             _ if result != 0 => Some(Self::Unknown { result }),
             _ => None,
         }
+    }
+}
+
+/// The number of a transport among the protocols of IP.
+const fn number(transport: Transport) -> u8 {
+    match transport {
+        Transport::Tcp => 6,
+        Transport::Udp => 17,
+    }
+}
+
+const fn nat_pmp_operation(transport: Transport) -> u8 {
+    match transport {
+        Transport::Udp => MAP_UDP,
+        Transport::Tcp => MAP_TCP,
     }
 }
 
@@ -160,9 +182,9 @@ pub(super) const UNSUPPORTED_OPERATION: u8 = 4;
 const PCP: u8 = 2;
 const NAT_PMP: u8 = 0;
 const RESPONSE: u8 = 0x80;
+const MAP_UDP: u8 = 1;
 const MAP_TCP: u8 = 2;
-/// The number of TCP among protocols.
-const TCP: u8 = 6;
+const TRANSPORTS: [Transport; 2] = [Transport::Tcp, Transport::Udp];
 const HEADER: usize = 24;
 const MAP_LENGTH: usize = 60;
 
@@ -184,7 +206,7 @@ mod tests {
         let local: IpAddr = "192.168.1.5".parse().unwrap();
         assert_eq!(announce(local)[..], bytes("02 00 0000 00000000 00000000 00000000 0000ffff c0a80105"));
         assert_eq!(
-            map(local, &NONCE, 3389, 50_000, 3600)[..],
+            map(local, &NONCE, Transport::Tcp, 3389, 50_000, 3600)[..],
             bytes(
                 "02 01 0000 00000e10 00000000 00000000 0000ffff c0a80105
                  303132333435363738396162 06 000000 0d3d c350 00000000 00000000 0000ffff 00000000"
@@ -192,13 +214,15 @@ mod tests {
         );
         let local: IpAddr = "2001:db8::5".parse().unwrap();
         assert_eq!(
-            map(local, &NONCE, 3389, 0, 0)[..],
+            map(local, &NONCE, Transport::Tcp, 3389, 0, 0)[..],
             bytes(
                 "02 01 0000 00000000 20010db8 00000000 00000000 00000005
                  303132333435363738396162 06 000000 0d3d 0000 00000000 00000000 00000000 00000000"
             )
         );
-        assert_eq!(map_nat_pmp(3389, 50_000, 3600)[..], bytes("00 02 0000 0d3d c350 00000e10"));
+        assert_eq!(map_nat_pmp(Transport::Tcp, 3389, 50_000, 3600)[..], bytes("00 02 0000 0d3d c350 00000e10"));
+        assert_eq!(map_nat_pmp(Transport::Udp, 3389, 50_000, 3600)[..], bytes("00 01 0000 0d3d c350 00000e10"));
+        assert_eq!(map(local, &NONCE, Transport::Udp, 3389, 0, 0)[36..40], [17, 0, 0, 0]);
         assert_eq!(ADDRESS[..], bytes("00 00"));
     }
 
@@ -210,6 +234,7 @@ mod tests {
         );
         let expected = Mapped {
             nonce: NONCE,
+            transport: Transport::Tcp,
             internal_port: 3389,
             external_port: 40_000,
             external: "11.0.0.1".parse().unwrap(),
@@ -225,7 +250,7 @@ mod tests {
             Some(Answer::Pcp { operation: MAP, result: 2, epoch: 0xabc, mapped: None })
         );
         // Our own question, one that was cut, one with half a word too much.
-        assert_eq!(Answer::parse(&map("11.0.0.1".parse().unwrap(), &NONCE, 1, 2, 3)), None);
+        assert_eq!(Answer::parse(&map("11.0.0.1".parse().unwrap(), &NONCE, Transport::Tcp, 1, 2, 3)), None);
         assert_eq!(Answer::parse(&refused[..23]), None);
         assert_eq!(Answer::parse(&[&refused[..], &[0, 0]].concat()), None);
         assert_eq!(Answer::parse(&[&refused[..], &[0; 1080]].concat()), None, "longer than any");
@@ -239,7 +264,14 @@ mod tests {
         );
         assert_eq!(
             Answer::parse(&bytes("00 82 0000 00000abc 0d3d 9c40 00000258")),
-            Some(Answer::Mapping { result: 0, epoch: 0xabc, internal_port: 3389, external_port: 40_000, seconds: 600 })
+            Some(Answer::Mapping {
+                result: 0,
+                epoch: 0xabc,
+                transport: Transport::Tcp,
+                internal_port: 3389,
+                external_port: 40_000,
+                seconds: 600
+            })
         );
         assert_eq!(Answer::parse(&bytes("00 81 0001 00000abc")), Some(Answer::Unknown { result: 1 }));
         assert_eq!(Answer::parse(&bytes("00 80 0000 00000abc 0b00")), None);

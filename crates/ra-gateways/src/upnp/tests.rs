@@ -20,7 +20,7 @@ fn found(fault: Fault) -> (Router, Upnp, GatewayId) {
 }
 
 fn ask(external_port: u16) -> Ask {
-    Ask { internal: "127.0.0.1:3389".parse().unwrap(), external_port, lease: TEN_MINUTES }
+    Ask { transport: Transport::Tcp, internal: "127.0.0.1:3389".parse().unwrap(), external_port, lease: TEN_MINUTES }
 }
 
 const TEN_MINUTES: Lease = Lease::For(Duration::from_secs(600));

@@ -160,7 +160,7 @@ fn s017_s086_r006_r008_r061_what_a_gateway_gave_stands_first_in_the_file_and_goe
     let mut mappings = Mappings::open(&paths, std::sync::Arc::new(network.clone())).unwrap();
     let listeners: Vec<_> = vec!["[::]:3389".parse().unwrap()];
     let (life, soon) = (Duration::from_secs(90), Duration::from_secs(20));
-    let wanted = Wanted { listeners: listeners.clone(), life, external_port: None };
+    let wanted = Wanted { transport: ra_nat::Transport::Tcp, listeners: listeners.clone(), life, external_port: None };
     let reached = mappings.reach(&wanted, NOW, soon);
 
     let addresses = vec!["192.168.1.5".parse().unwrap()];

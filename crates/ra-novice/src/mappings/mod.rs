@@ -261,8 +261,8 @@ impl Mappings {
                 // Or it is one that renews nothing: so the row stays, and is tried again when the old lease is over.
                 if self.lost.insert(row.key) {
                     tracing::warn!(%gateway, "a gateway says that our outside port is somebody else's; invitations list it");
-                    let (gateway, was) = (gateway.clone(), row.mapping.endpoint());
-                    (self.tell)(&Moved { gateway, was, now: Err(Unmapped::No(MapError::Conflict)) });
+                    let (gateway, transport, was) = (gateway.clone(), row.mapping.transport, row.mapping.endpoint());
+                    (self.tell)(&Moved { gateway, transport, was, now: Err(Unmapped::No(MapError::Conflict)) });
                 }
                 self.again.insert(row.key, now.after(AGAIN));
             }
@@ -313,7 +313,7 @@ impl Mappings {
         if is_news {
             let gateway = row.mapping.gateway.clone();
             tracing::warn!(%gateway, ?leads, "the outside address of a gateway has changed");
-            (self.tell)(&Moved { gateway, was, now: leads.map(|()| endpoint) });
+            (self.tell)(&Moved { gateway, transport: row.mapping.transport, was, now: leads.map(|()| endpoint) });
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ra_nat::{
     AddressClass, Ask, Attempt, Gateway, GatewayId, Granted, HELD_FOR, Lease, MOST_GATEWAYS, MapError, Mapping,
-    Outcome, Ports, Stage,
+    Outcome, Ports, Stage, Transport,
 };
 use ra_session::UnixTime;
 
@@ -17,6 +17,8 @@ use crate::store::{MappingKey, MappingRow, StoreError};
 /// What an invitation wants of the gateways.
 #[derive(Clone, Debug)]
 pub struct Wanted {
+    /// For which transport.
+    pub transport: Transport,
     /// Where the host listens.
     pub listeners: Vec<SocketAddr>,
     /// For how long the ticket will be good.
@@ -216,7 +218,10 @@ impl Asking<'_> {
         let rows = self.mappings.store.mappings(self.now)?;
         let here = || rows.iter().filter(|row| row.mapping.gateway == *gateway);
         let shared = here().find(|row| {
-            row.mapping.stage == Stage::Made && row.mapping.internal == internal && !talk.passed_over.contains(&row.key)
+            row.mapping.stage == Stage::Made
+                && row.mapping.transport == self.wanted.transport
+                && row.mapping.internal == internal
+                && !talk.passed_over.contains(&row.key)
         });
         if let Some(row) = shared
             && self.mappings.store.hold_mapping(row.key, self.now.after(HELD_FOR))?
@@ -231,6 +236,7 @@ impl Asking<'_> {
         let asked = self.wanted.external_port.filter(|port| !taken.contains(port));
         let ports = Ports::from_entropy(&entropy()?, &taken);
         let attempt = Attempt::new(internal, self.wanted.life, asked, ports);
+        let attempt = attempt.map(|attempt| attempt.over(self.wanted.transport));
         let Some(attempt) = attempt else { return self.give_up(gateway, Unmapped::NoRoom) };
         let mapping = Mapping::asked(gateway.clone(), talk.external, &attempt.ask(), self.now);
         let Some(key) = self.mappings.store.add_mapping(&mapping)? else {

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use proptest::prelude::*;
 use ra_nat::fake::{Entry, FakeGateways, Fault};
-use ra_nat::{AddressClass, Ask, Gateway, HELD_FOR, Lease, NoGateway, Stage};
+use ra_nat::{AddressClass, Ask, Gateway, HELD_FOR, Lease, NoGateway, Stage, Transport};
 use ra_session::invitations::{EndCause, Guard, Status, TicketId};
 use ra_ticket::SessionId;
 use zeroize::Zeroizing;
@@ -98,7 +98,7 @@ fn paths_in(directory: &Path) -> Paths {
 }
 
 fn wanted(life: Duration) -> Wanted {
-    Wanted { listeners: vec!["[::]:3389".parse().unwrap()], life, external_port: None }
+    Wanted { transport: Transport::Tcp, listeners: vec!["[::]:3389".parse().unwrap()], life, external_port: None }
 }
 
 fn ticket(seed: u8, start: UnixTime, life: Duration) -> TicketRow {
@@ -159,6 +159,30 @@ fn r006_each_listener_gets_a_mapping_and_loopback_none() {
     let mut ports: Vec<u16> = place.network.table("router").iter().map(|entry| entry.ask.internal.port()).collect();
     ports.sort_unstable();
     assert_eq!(ports, [3389, 4000]);
+}
+
+/// A code's endpoint speaks UDP: its mapping is another than that of the same port for TCP, and goes with the ticket that uses it.
+#[test]
+fn r061_what_a_code_uses_is_mapped_for_udp_and_goes_with_its_ticket() {
+    let mut place = Place::with_gateway();
+    let (file, _) = place.invite(HOUR);
+    let mut row = ticket(77, place.now, HOUR);
+    place.store().insert(&mut row).unwrap();
+    let udp = Wanted { transport: Transport::Udp, ..wanted(HOUR) };
+    let reached = place.mappings().reach(&udp, place.now, SOON);
+    assert!(place.store().use_mappings(&row.id, &reached.mappings).unwrap());
+    let table = place.network.table("router");
+    let transports: Vec<_> = table.iter().map(|entry| (entry.ask.transport, entry.ask.internal.port())).collect();
+    assert_eq!(transports, [(Transport::Tcp, 3389), (Transport::Udp, 3389)]);
+    assert_eq!(reached.external, [std::net::SocketAddr::from(([11, 0, 0, 1], table[1].ask.external_port))]);
+
+    assert!(place.store().end(&row.id, EndCause::Owner, place.now).unwrap());
+    assert!(!place.store().use_mappings(&row.id, &reached.mappings).unwrap(), "it has ended");
+    place.mappings().settle(place.now, SOON).unwrap();
+    assert_eq!(only(&place.network.table("router")).transport, Transport::Tcp, "the other ticket's stays");
+    assert!(place.store().end(&file, EndCause::Owner, place.now).unwrap());
+    place.mappings().settle(place.now, SOON).unwrap();
+    assert!(place.network.table("router").is_empty());
 }
 
 #[test]

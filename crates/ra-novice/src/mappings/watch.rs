@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ra_nat::{GatewayId, Seen, Stage, has_restarted};
+use ra_nat::{GatewayId, Seen, Stage, Transport, has_restarted};
 use ra_session::UnixTime;
 
 use super::Unmapped;
@@ -16,6 +16,8 @@ use crate::store::{MappingKey, MappingRow};
 pub struct Moved {
     /// At which gateway.
     pub gateway: GatewayId,
+    /// For TCP it stands in an invitation; for UDP the endpoint of a code tells it.
+    pub transport: Transport,
     /// What invitations list.
     pub was: SocketAddr,
     /// What a new one would list, or why it would list nothing. The same as `was` when it leads here again.

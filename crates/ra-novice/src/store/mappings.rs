@@ -5,8 +5,9 @@
 //! one; whether those are open is read from the tickets themselves: ending the last one is all it takes to make a mapping
 //! due for removal, also where nobody runs who could remove it (R59, R61). The rules are [`ra_nat::Mapping`]'s.
 
-use ra_nat::{Ask, GatewayId, Lease, Mapping, Stage};
+use ra_nat::{Ask, GatewayId, Lease, Mapping, Stage, Transport};
 use ra_session::UnixTime;
+use ra_session::invitations::TicketId;
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::{Store, StoreError, TicketRow, signed};
@@ -35,19 +36,28 @@ impl Store {
         let transaction = self.begin()?;
         let assistant = super::insert(&transaction, row)?;
         for key in mappings {
-            // One that was removed meanwhile is not brought back: the expert finds it dead and tries the next address.
-            transaction.execute(
-                "INSERT OR IGNORE INTO mapping_use (ticket, mapping)
-                     SELECT ?1, id FROM mapping WHERE id = ?2 AND stage = 'made'",
-                params![row.id.as_str(), key.0],
-            )?;
-            // From here on the ticket holds it: when that ends, nobody waits for it any longer (R61). Of two invitations made
-            // in the same breath the second may find it gone when the first is ended at once, and lists a dead address.
-            transaction.execute("UPDATE mapping SET held_until = 0 WHERE id = ?1 AND stage = 'made'", [key.0])?;
+            note_use(&transaction, &row.id, *key)?;
         }
         transaction.commit()?;
         row.assistant = assistant;
         Ok(())
+    }
+
+    /// Notes that an open ticket uses mappings that were made after it; false when it has ended, and then they are nobody's.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing was noted.
+    pub fn use_mappings(&mut self, ticket: &TicketId, mappings: &[MappingKey]) -> Result<bool, StoreError> {
+        let transaction = self.begin()?;
+        let open = "SELECT count(*) FROM ticket WHERE id = ?1 AND status = 'open'";
+        if transaction.query_row(open, [ticket.as_str()], |row| row.get::<_, u32>(0))? == 0 {
+            return Ok(false);
+        }
+        for key in mappings {
+            note_use(&transaction, ticket, *key)?;
+        }
+        transaction.commit()?;
+        Ok(true)
     }
 
     /// Every mapping that may exist at a gateway, the oldest first, after [`Store::sweep`].
@@ -74,8 +84,8 @@ impl Store {
             return Ok(None);
         }
         transaction.execute(
-            "INSERT INTO mapping (gateway, internal, external, external_port, lease, made, gone_by, stage, held_until)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO mapping (gateway, internal, external, external_port, lease, made, gone_by, stage, held_until, transport)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             params![
                 mapping.gateway.as_str(),
                 mapping.internal.to_string(),
@@ -86,6 +96,7 @@ impl Store {
                 mapping.gone_by.map(|gone| signed(gone.0)),
                 name(mapping.stage),
                 signed(mapping.held_until.0),
+                mapping.transport.name(),
             ],
         )?;
         let key = MappingKey(transaction.last_insert_rowid());
@@ -103,8 +114,8 @@ impl Store {
             // mapping, and this row takes it over.
             transaction.execute(
                 "DELETE FROM mapping WHERE gateway = ?2 AND external_port = ?3 AND internal = ?4 AND id <> ?1
-                     AND stage <> 'made'",
-                params![key.0, gateway, port, mapping.internal.to_string()],
+                     AND stage <> 'made' AND transport = ?5",
+                params![key.0, gateway, port, mapping.internal.to_string(), mapping.transport.name()],
             )?;
         }
         let others = "SELECT count(*) FROM mapping WHERE gateway = ?2 AND external_port = ?3 AND id <> ?1";
@@ -160,6 +171,19 @@ impl Store {
     }
 }
 
+fn note_use(transaction: &Transaction<'_>, ticket: &TicketId, key: MappingKey) -> Result<(), StoreError> {
+    // One that was removed meanwhile is not brought back: the expert finds it dead and tries the next address.
+    transaction.execute(
+        "INSERT OR IGNORE INTO mapping_use (ticket, mapping)
+             SELECT ?1, id FROM mapping WHERE id = ?2 AND stage = 'made'",
+        params![ticket.as_str(), key.0],
+    )?;
+    // From here on the ticket holds it: when that ends, nobody waits for it any longer (R61). Of two invitations made
+    // in the same breath the second may find it gone when the first is ended at once, and lists a dead address.
+    transaction.execute("UPDATE mapping SET held_until = 0 WHERE id = ?1 AND stage = 'made'", [key.0])?;
+    Ok(())
+}
+
 fn one(transaction: &Transaction<'_>, key: MappingKey) -> Result<Option<MappingRow>, StoreError> {
     let mut statement = transaction.prepare_cached(&format!("{SELECT} WHERE id = ?1"))?;
     statement.query_row([key.0], |row| Ok(read(row))).optional()?.transpose()
@@ -175,6 +199,7 @@ fn read(row: &Row<'_>) -> Result<MappingRow, StoreError> {
         None => Lease::Permanent,
     };
     let ask = Ask {
+        transport: Transport::from_name(&text("transport")?).ok_or_else(damaged)?,
         internal: text("internal")?.parse().map_err(|_| damaged())?,
         external_port: row.get("external_port")?,
         lease,
@@ -184,6 +209,7 @@ fn read(row: &Row<'_>) -> Result<MappingRow, StoreError> {
         key: MappingKey(row.get("id")?),
         mapping: Mapping {
             gateway: GatewayId::new(&text("gateway")?).ok_or_else(damaged)?,
+            transport: ask.transport,
             internal: ask.internal,
             external: text("external")?.parse().map_err(|_| damaged())?,
             external_port: ask.external_port,
@@ -248,6 +274,9 @@ pub(super) const THIRD: &str = "
     CREATE INDEX mapping_used ON mapping_use (mapping);
 ";
 
+/// What the fourth format has beyond it. Whatever the transport, an outside port is one row's: nobody needs two of the same number.
+pub(super) const FOURTH: &str = "ALTER TABLE mapping ADD COLUMN transport TEXT NOT NULL DEFAULT 'tcp';";
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -264,17 +293,18 @@ mod tests {
 
     fn mapping(gateway: &str, external_port: u16) -> Mapping {
         let lease = Lease::For(Duration::from_secs(600));
-        let ask = Ask { internal: "[2a00::5]:3389".parse().unwrap(), external_port, lease };
+        let ask = Ask { transport: Transport::Tcp, internal: "[2a00::5]:3389".parse().unwrap(), external_port, lease };
         Mapping::asked(GatewayId::new(gateway).unwrap(), "11.0.0.1".parse().unwrap(), &ask, NOW)
     }
 
     #[test]
     fn r062_a_mapping_survives_that_the_table_is_closed_and_opened() {
         let directory = tempfile::tempdir().unwrap();
+        let udp = Mapping { transport: Transport::Udp, ..mapping("router", 50_002) };
         let mut permanent = mapping("router", 50_001);
         permanent.will_ask(&Ask { lease: Lease::Permanent, ..permanent.ask() }, NOW);
         permanent.confirmed(&permanent.ask().granted(), NOW.after(Duration::from_secs(3)));
-        let written = [mapping("router", 50_000), permanent];
+        let written = [mapping("router", 50_000), permanent, udp];
         let keys = written.each_ref().map(|mapping| store_in(directory.path()).add_mapping(mapping).unwrap().unwrap());
         let rows = store_in(directory.path()).mappings(NOW).unwrap();
         assert_eq!(rows.iter().map(|row| row.key).collect::<Vec<_>>(), keys);
@@ -339,5 +369,17 @@ mod tests {
         assert_eq!(store.open_tickets(NOW).unwrap().len(), 1);
         assert!(store.add_mapping(&mapping("router", 50_000)).unwrap().is_some());
         assert_eq!(store_in(directory.path()).mappings(NOW).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_mapping_of_the_third_format_is_one_of_tcp() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = store_in(directory.path()).add_mapping(&mapping("router", 50_000)).unwrap();
+        let old = rusqlite::Connection::open(directory.path().join("tickets.sqlite3")).unwrap();
+        old.execute_batch("ALTER TABLE mapping DROP COLUMN transport; PRAGMA user_version = 3;").unwrap();
+        drop(old);
+        let rows = store_in(directory.path()).mappings(NOW).unwrap();
+        assert_eq!((rows.len(), Some(rows[0].key)), (1, key));
+        assert_eq!(rows[0].mapping, mapping("router", 50_000));
     }
 }
