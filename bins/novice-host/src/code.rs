@@ -1,5 +1,6 @@
 //! `novice-host invite --code`: an invitation that is spoken instead of sent.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ra_novice::arrival::{Peer, RelayName};
@@ -8,6 +9,7 @@ use ra_novice::control::HostLock;
 use ra_novice::host::WhenStopped;
 use ra_novice::identity::Identity;
 use ra_novice::invite::{Invited, PasswordWish, Wish, create};
+use ra_novice::prompt::CheckWords;
 use ra_novice::settings::{self, Paths};
 use ra_novice::store::{Store, TicketKind};
 use ra_p2p::{Meeting, MeetingNews, P2pError, Path, Relays, Stop, Terms};
@@ -24,7 +26,7 @@ use crate::failure::Failure;
 use crate::hosting::{self, Hosting, Seated};
 use crate::invite::{self, Permitted};
 use crate::outside::{Asking, Giver, anybody_elsewhere};
-use crate::relayed::{Network, arrive};
+use crate::relayed::{Network, Words, arrive};
 use crate::relays;
 use crate::tell::Teller;
 use crate::terminal::{Screen, Terminal};
@@ -172,8 +174,16 @@ impl RelayPlace {
     fn take(terms: Terms, seated: &Seated, teller: &Teller) -> Result<Self, Failure> {
         let network = Network::start()?;
         let (telling, host) = (teller.clone(), seated.door());
+        let words = Words::default();
+        let known = Arc::clone(&words);
         let tell = move |news| {
             tell(&news, &telling);
+            if let MeetingNews::Met { words, .. } = &news
+                && let Some(words) = CheckWords::new(&words.join(" "))
+            {
+                // A code is good once, so there is one meeting; its connection arrives after this.
+                let _ = known.set(words);
+            }
             if matches!(news, MeetingNews::Wrong { left: 0, .. } | MeetingNews::Over)
                 && let Some(host) = host.get()
             {
@@ -181,7 +191,7 @@ impl RelayPlace {
                 host.stop();
             }
         };
-        let opened = network.wait(Meeting::open(terms, tell, arrive(seated)));
+        let opened = network.wait(Meeting::open(terms, tell, arrive(seated, words)));
         let (meeting, stop) = opened.map_err(|error| failed(&error))?;
         let relay = meeting.relay().to_owned();
         Ok(Self { network, meeting, stop, relay })

@@ -125,7 +125,8 @@ fn who_wants_to_see(about: &Asker) -> String {
     let who = match about.known {
         Known::Claimed => format!(
             "{name} wants to see your desktop.\r\n  \
-             That is the name they give; they connect from {from}."
+             That is the name they give; they connect from {from}.{}",
+            to_compare(about)
         ),
         Known::Key(key) => format!(
             "{name} offers to help you and wants to see your desktop. You have not invited them.\r\n  \
@@ -138,6 +139,13 @@ fn who_wants_to_see(about: &Asker) -> String {
         ),
     };
     format!("{who}\r\n  They could not touch anything: you would be asked again for that.")
+}
+
+/// The words of a code, so that they can be compared in the moment of the answer.
+fn to_compare(about: &Asker) -> String {
+    about.words.as_ref().map_or_else(String::new, |words| {
+        format!("\r\n  Your helper has these words on the screen, or is somebody else: {}.", words.as_str())
+    })
 }
 
 /// The second question. Source: R46.
@@ -220,10 +228,17 @@ fn controlling(asker: &Asker, since: SystemTime, now: SystemTime) -> Vec<String>
 
 #[cfg(test)]
 mod tests {
+    use ra_novice::prompt::CheckWords;
+
     use super::*;
 
     fn asker() -> Asker {
-        Asker { name: "Lee".to_owned(), known: Known::Claimed, peer: "[::ffff:192.0.2.9]:5000".parse().unwrap() }
+        Asker {
+            name: "Lee".to_owned(),
+            known: Known::Claimed,
+            peer: "[::ffff:192.0.2.9]:5000".parse().unwrap(),
+            words: None,
+        }
     }
 
     #[test]
@@ -267,6 +282,14 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_by_a_code_is_asked_about_with_the_words_to_compare() {
+        let question = may_they_see(&Asker { words: CheckWords::new("amber fox kettle zebra"), ..asker() });
+        assert!(question.contains("or is somebody else: amber fox kettle zebra."), "{question}");
+        assert!(question.ends_with(&format!("{SEE} {HOW}")), "the question itself stays last: {question}");
+        assert!(!may_they_see(&asker()).contains("somebody else"));
+    }
+
+    #[test]
     fn r035_an_administrators_text_stands_beside_the_question_and_replaces_nothing() {
         let note = Message::new("Call 555 first.\u{1b}[2J\u{202e} Let them? Type n").unwrap();
         for question in [may_they_see(&asker()), may_they_control(&asker())] {
@@ -282,7 +305,8 @@ mod tests {
     #[test]
     fn a_window_says_the_same_as_a_terminal() {
         for kind in [Kind::View, Kind::Control] {
-            let inquiry = Inquiry { kind, about: asker(), note: Message::new("Call 555 first.") };
+            let about = Asker { words: CheckWords::new("amber fox kettle zebra"), ..asker() };
+            let inquiry = Inquiry { kind, about, note: Message::new("Call 555 first.") };
             let terminal = in_words(&inquiry).split_whitespace().collect::<Vec<_>>().join(" ");
             let window = in_paragraphs(&inquiry).join(" ");
             assert_eq!(terminal.trim_end(), format!("{window} {}", HOW.trim_end()));

@@ -1,6 +1,9 @@
 //! What is kept at relays while the host runs, on the same thread.
 
+use std::sync::{Arc, OnceLock};
+
 use ra_novice::arrival::Arrival;
+use ra_novice::prompt::CheckWords;
 use ra_p2p::{Pipe, Stop};
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -44,12 +47,15 @@ impl Network {
     }
 }
 
-/// Takes a connection to the host's own door, once it runs.
-pub(crate) fn arrive(seated: &Seated) -> impl Fn(Pipe) + Send + Sync + 'static {
+/// The words of the one meeting of a code, once there was one.
+pub(crate) type Words = Arc<OnceLock<CheckWords>>;
+
+/// Takes a connection to the host's own door, once it runs, with the words where there are some.
+pub(crate) fn arrive(seated: &Seated, words: Words) -> impl Fn(Pipe) + Send + Sync + 'static {
     let host = seated.door();
     move |pipe| {
         if let Some(host) = host.get() {
-            host.arrive(Arrival::new(pipe.stream, peer(&pipe.path)));
+            host.arrive(Arrival::new(pipe.stream, peer(&pipe.path)).with_words(words.get().cloned()));
         }
     }
 }

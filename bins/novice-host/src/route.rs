@@ -6,7 +6,7 @@ use tokio::runtime::Runtime;
 
 use crate::failure::Failure;
 use crate::hosting::Seated;
-use crate::relayed::{Network, arrive};
+use crate::relayed::{Network, Words, arrive};
 use crate::tell::Teller;
 
 /// An endpoint that the relays know, with the runtime that keeps it.
@@ -25,7 +25,7 @@ impl ByRelay {
             return Ok(None);
         }
         let network = Network::start()?;
-        match network.wait(Standby::open(&relays, arrive(seated))) {
+        match network.wait(Standby::open(&relays, arrive(seated, Words::default()))) {
             Ok((standby, stop)) => Ok(Some(Self { network, standby, stop })),
             Err(error) => {
                 tracing::info!(%error, "no route by relays");

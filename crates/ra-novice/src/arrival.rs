@@ -13,6 +13,8 @@ use ra_session::invitations::Source;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::prompt::CheckWords;
+
 /// A stream of bytes both ways, whatever carries it. Everything that can be one is one.
 ///
 /// `Sync` is what the framing of ironrdp asks for; no stream is used by two threads at a time.
@@ -28,6 +30,8 @@ pub struct Arrival {
     pub stream: Box<dyn Duplex>,
     /// Where it comes from.
     pub peer: Peer,
+    /// The words that both people can compare, where it came by a code.
+    pub words: Option<CheckWords>,
 }
 
 /// Where a connection comes from, as far as this computer knows by itself.
@@ -55,7 +59,13 @@ impl Arrival {
     /// A connection over that stream.
     #[must_use]
     pub fn new(stream: impl Duplex + 'static, peer: impl Into<Peer>) -> Self {
-        Self { stream: Box::new(stream), peer: peer.into() }
+        Self { stream: Box::new(stream), peer: peer.into(), words: None }
+    }
+
+    /// With the words that stand on the expert's screen too.
+    #[must_use]
+    pub fn with_words(self, words: Option<CheckWords>) -> Self {
+        Self { words, ..self }
     }
 }
 

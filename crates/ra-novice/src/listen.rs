@@ -172,7 +172,7 @@ enum Nothing {
 
 /// Takes one connection from the door to its end; true when a session came of it.
 pub(crate) async fn receive(shared: Rc<Shared>, arrival: Arrival) -> bool {
-    let Arrival { stream, peer } = arrival;
+    let Arrival { stream, peer, words } = arrival;
     let place = shared.door.borrow_mut().enter(peer.source());
     let proved = tokio::select! {
         biased;
@@ -185,7 +185,8 @@ pub(crate) async fn receive(shared: Rc<Shared>, arrival: Arrival) -> bool {
     if let Err(Nothing::Refused(cause)) = proved {
         shared.note_refusal(&peer, cause, None);
     }
-    let Ok(proved) = proved else { return false };
+    let Ok(mut proved) = proved else { return false };
+    proved.asker.words = words;
     let session = tokio::task::spawn_local(driver::run(Rc::clone(&shared), proved));
     if session.await.is_err() {
         // A bug. The seat went down with the session and shut both gates; it is not replaced.
@@ -432,6 +433,8 @@ fn asker(name: &UntrustedName, peer: &Peer) -> Asker {
         name: if name.is_empty() { "somebody".to_owned() } else { name.to_owned() },
         known: Known::Claimed,
         peer: peer.clone(),
+        // Whoever came by a code is given them when the proof is done.
+        words: None,
     }
 }
 

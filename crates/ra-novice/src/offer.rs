@@ -71,7 +71,7 @@ pub(crate) async fn judge(
                 Helper::Key(key) => Known::Key(key),
                 Helper::Account(_) => Known::Password,
             };
-            let asker = Asker { name: helper.called(), known, peer: peer.clone() };
+            let asker = Asker { name: helper.called(), known, peer: peer.clone(), words: None };
             Some((Admission::by_offer(allowed, offered), Standing::Offer(helper), asker))
         }
         Err(last) => {

@@ -53,7 +53,13 @@ pub struct Asker {
     pub known: Known,
     /// Where the connection comes from.
     pub peer: Peer,
+    /// The words that the expert has on the screen too, where the connection came by a code.
+    pub words: Option<CheckWords>,
 }
+
+/// Four words that both people have on their screens; who has other ones is not who the person thinks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckWords(String);
 
 /// What the name of an [`Asker`] is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +142,23 @@ impl Asked {
     }
 }
 
+impl CheckWords {
+    /// Words with a space between them; `None` for what is not four words of at most 16 lower-case letters: they stand in a question
+    /// that matters.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let is_word = |word: &str| (1..=16).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase());
+        let fits = text.split(' ').count() == 4 && text.split(' ').all(is_word);
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The words, with a space between them.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Answered {
     pub(crate) fn new(take: impl FnOnce(LocalEvent, Reply) + Send + 'static) -> Self {
         Self(Box::new(take))
@@ -176,5 +199,26 @@ impl std::fmt::Display for PlaceName {
 impl std::fmt::Debug for Answered {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Answered")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn check_words_are_four_and_can_be_nothing_else() {
+        assert_eq!(CheckWords::new("amber fox kettle zebra").unwrap().as_str(), "amber fox kettle zebra");
+        for no in [
+            "",
+            "amber fox kettle",
+            "amber fox kettle zebra say",
+            "amber  fox kettle",
+            "Amber fox kettle zebra",
+            "amber fox kettle \u{1b}[2J",
+        ] {
+            assert_eq!(CheckWords::new(no), None, "{no:?}");
+        }
+        assert_eq!(CheckWords::new(&format!("amber fox kettle {}", "z".repeat(17))), None);
     }
 }

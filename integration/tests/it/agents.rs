@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use integration::picture::Line;
+use integration::relay::Relay;
 use integration::xserver::XServer;
 use integration::{Cast, Expert, Failure, Outcome, PATIENCE, Person, Stage, probe};
+
+use crate::codes::code_of;
 
 /// A novice with a host and agents, and where they meet.
 struct Sessions {
@@ -254,6 +257,36 @@ const TITLE: &str = "^Remote Assistance$";
 const YES: i32 = 0;
 const STOP: i32 = 0;
 const X11: &[&str] = &["Xvfb", "xdotool", "import"];
+
+/// The words of a code stand in the question, wherever that is put: in a window, and on a terminal.
+#[test]
+fn the_words_of_a_code_stand_in_the_question_of_each_agent() -> Outcome {
+    if !probe::has_all("the_words_of_a_code_stand_in_the_question_of_each_agent", X11) {
+        return Ok(());
+    }
+    let sessions = Sessions::new()?;
+    let screen = XServer::virtual_screen(1000, 700)?;
+    let relay = Relay::start(sessions.stage.path())?;
+    let novice = sessions.novice().args(["invite", "--code", "--desktop", "demo", "--relay", relay.url()]);
+    let mut host = relay.believed_by(novice).start()?;
+    let code = code_of(&mut host)?;
+    let terminal = sessions.counting_agent()?;
+    let mut shown = sessions.novice().arg("agent").env("DISPLAY", screen.display()).start()?;
+    shown.wait_event("registered")?;
+    let expert = sessions.stage.expert_called("expert").args(["code", &code, "--yes", "--no-window"]);
+    let expert = expert.args(["--name", "Piet Jansen", "--relay", relay.url()]);
+    let mut expert = relay.believed_by(expert).start()?;
+    let words = expert.wait_event("met")?.text("words").unwrap_or_default().to_owned();
+    assert_eq!(words.split(' ').count(), 4, "{words}");
+    terminal.wait_terminal(&format!("or is somebody else: {words}."))?;
+    shown.wait_event("consent_asked")?;
+    let lines = (0..6).map(|at| line(&screen, &sessions, at)).collect::<Result<Vec<_>, _>>()?;
+    let text = lines.iter().flat_map(|line| line.split_whitespace()).collect::<Vec<_>>().join(" ");
+    assert!(text.contains(&format!("or is somebody else: {words}.")), "{text}");
+    click(&screen, YES)?;
+    assert_eq!(answered(&mut host)?, ("yes".to_owned(), format!("agent {}", screen.display())));
+    expert.wait_event("first_frame").map(drop)
+}
 
 #[test]
 fn s049_r034_two_displays_and_a_terminal_are_asked_and_the_first_answer_closes_the_others() -> Outcome {

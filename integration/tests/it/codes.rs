@@ -53,6 +53,8 @@ fn s003_s078_a_code_leads_to_the_picture_and_nothing_listens_for_it() -> Outcome
     assert_eq!(words(&met).map(|words| words.split(' ').count()), Some(4));
 
     let question = novice.wait_event("consent_asked")?;
+    // In the question too, where they are needed.
+    novice.wait_terminal(&format!("or is somebody else: {}.", words(&met).unwrap_or_default()))?;
     assert_eq!((question.text("kind"), question.text("name")), (Some("view"), Some("Piet Jansen")));
     assert!(!expert.has_seen("viewing"), "{}", expert.report());
     novice.type_line("y")?;

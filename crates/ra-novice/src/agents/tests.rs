@@ -86,7 +86,12 @@ fn rules() -> Rules {
 }
 
 fn asker() -> Asker {
-    Asker { name: "Lee".to_owned(), known: Known::Claimed, peer: SocketAddr::from(([192, 0, 2, 9], 5000)).into() }
+    Asker {
+        name: "Lee".to_owned(),
+        known: Known::Claimed,
+        peer: SocketAddr::from(([192, 0, 2, 9], 5000)).into(),
+        words: None,
+    }
 }
 
 fn number(scene: Scene) -> u64 {

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::arrival::Peer;
 use crate::places::Inquiry;
-use crate::prompt::{Asker, Known, Status};
+use crate::prompt::{Asker, CheckWords, Known, Status};
 
 /// What an agent says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +139,9 @@ pub(super) struct Who {
     /// True when it is an account of this computer whose password they know.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     password: bool,
+    /// The words to compare, where they came by a code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    words: Option<String>,
 }
 
 impl FromHost {
@@ -170,10 +173,12 @@ impl Who {
             Known::Claimed | Known::Password => None,
             Known::Key(key) => Some(key.to_string()),
         };
-        Self { name: asker.name.clone(), peer: asker.peer.clone(), key, password: asker.known == Known::Password }
+        let words = asker.words.as_ref().map(|words| words.as_str().to_owned());
+        let password = asker.known == Known::Password;
+        Self { name: asker.name.clone(), peer: asker.peer.clone(), key, password, words }
     }
 
-    /// As the engine has it; `None` for a key that is none, and for somebody who is known in two ways.
+    /// As the engine has it; `None` for a key or words that are none, and for somebody who is known in two ways.
     fn asker(self) -> Option<Asker> {
         let known = match (self.key, self.password) {
             (None, false) => Known::Claimed,
@@ -181,8 +186,12 @@ impl Who {
             (Some(key), false) => Known::Key(key.parse().ok()?),
             (Some(_), true) => return None,
         };
+        let words = match self.words {
+            Some(words) => Some(CheckWords::new(&words)?),
+            None => None,
+        };
         // Once more: what is shown to a person is made harmless where it is shown.
-        Some(Asker { name: UntrustedName::new(&self.name).to_string(), known, peer: self.peer })
+        Some(Asker { name: UntrustedName::new(&self.name).to_string(), known, peer: self.peer, words })
     }
 }
 
@@ -305,7 +314,7 @@ mod tests {
 
     fn asker() -> Asker {
         let peer = "[2001:db8::7]:50123".parse().unwrap();
-        Asker { name: "Łucja".to_owned(), known: Known::Key(KeyFingerprint::of_spki(b"lee")), peer }
+        Asker { name: "Łucja".to_owned(), known: Known::Key(KeyFingerprint::of_spki(b"lee")), peer, words: None }
     }
 
     #[test]
@@ -340,7 +349,8 @@ mod tests {
             assert_eq!(from_host(&line).unwrap(), Scene::Show(status));
         }
         for kind in [Kind::View, Kind::Control] {
-            let inquiry = Inquiry { kind, about: asker(), note: Message::new("Call 555 first.") };
+            let about = Asker { words: CheckWords::new("amber fox kettle zebra"), ..asker() };
+            let inquiry = Inquiry { kind, about, note: Message::new("Call 555 first.") };
             let line = line_of(&FromHost::ask(3, &inquiry)).unwrap();
             assert_eq!(from_host(&line).unwrap(), Scene::Ask(3, inquiry));
         }
@@ -350,7 +360,8 @@ mod tests {
     fn the_longest_question_fits_a_line() {
         let note = Message::new(&"\"\u{10FFFF}\\".repeat(MESSAGE_CHARS));
         let name = UntrustedName::new(&"\u{10FFFF}".repeat(1000)).to_string();
-        let inquiry = Inquiry { kind: Kind::View, about: Asker { name, ..asker() }, note };
+        let words = CheckWords::new(&vec!["z".repeat(16); 4].join(" "));
+        let inquiry = Inquiry { kind: Kind::View, about: Asker { name, words, ..asker() }, note };
         let line = line_of(&FromHost::ask(u64::MAX, &inquiry)).unwrap();
         assert!(line.len() <= LONGEST_LINE / 2, "{}", line.len());
     }

@@ -140,7 +140,12 @@ impl Table {
 }
 
 fn asker() -> Asker {
-    Asker { name: "Lee".to_owned(), known: Known::Claimed, peer: SocketAddr::from(([192, 0, 2, 9], 5000)).into() }
+    Asker {
+        name: "Lee".to_owned(),
+        known: Known::Claimed,
+        peer: SocketAddr::from(([192, 0, 2, 9], 5000)).into(),
+        words: None,
+    }
 }
 
 #[test]
