@@ -20,6 +20,9 @@ pub(crate) struct Options {
     /// Also every kind of site against every other
     #[arg(long)]
     full: bool,
+    /// Every kind of site against every other, but by code only; the other sections stay as they were
+    #[arg(long, conflicts_with = "full")]
+    codes: bool,
     /// Only one cell, and nothing is written: what the novice is behind
     #[arg(long, value_name = "KIND", requires = "expert")]
     novice: Option<String>,
@@ -41,7 +44,11 @@ pub(crate) fn run(options: &Options) -> Done {
     let old = fs::read_to_string(&file).unwrap_or_default();
     let mut parts: BTreeMap<String, String> = sections(&old);
     let mut unlike = Vec::new();
-    parts.insert(HEADINGS[0].to_owned(), table_1(options.jobs, &mut unlike)?);
+    if options.codes {
+        parts.insert(HEADINGS[1].to_owned(), grid(Via::Code, options.jobs, &mut unlike)?);
+    } else {
+        parts.insert(HEADINGS[0].to_owned(), table_1(options.jobs, &mut unlike)?);
+    }
     if options.full {
         for (via, heading) in [Via::Code, Via::Email, Via::Messenger].into_iter().zip(&HEADINGS[1..]) {
             parts.insert((*heading).to_owned(), grid(via, options.jobs, &mut unlike)?);
