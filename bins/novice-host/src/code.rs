@@ -26,6 +26,7 @@ use crate::failure::Failure;
 use crate::hosting::{self, Hosting, Seated};
 use crate::invite::{self, Permitted};
 use crate::outside::{Asking, Giver, anybody_elsewhere};
+use crate::reach;
 use crate::relayed::{Network, Words, arrive};
 use crate::relays;
 use crate::tell::Teller;
@@ -114,8 +115,9 @@ impl Spoken<'_> {
         let place = RelayPlace::take(terms, &seated, teller)?;
         let giver = Giver::new(&place.meeting, place.network.handle(), teller);
         let ticket = &invited.ticket.id;
+        let gateways = reach::gateways(paths);
         let asking = if anybody_elsewhere(&link.relays) {
-            Some(Asking::begin(paths, ticket, place.meeting.sockets(), life, giver.clone())?)
+            Some(Asking::begin(paths, &gateways, ticket, place.meeting.sockets(), life, giver.clone())?)
         } else {
             None
         };
@@ -149,6 +151,7 @@ impl Spoken<'_> {
             scope: Scope::Listed([invited.ticket.id.clone()].into()),
             when_stopped: WhenStopped::EndTickets,
             calls: Vec::new(),
+            gateways,
             moved: Box::new(move |moved| giver.moved(moved)),
             waiting: format!("Waiting for your helper until {until}."),
         };

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use ra_desktop::{Choice, OpenError};
-use ra_nat::Transport;
+use ra_nat::{Mapper, Transport};
 use ra_novice::accounts::{Accounts, NoAccounts};
 use ra_novice::agents::{self, Agents, Wish};
 use ra_novice::audit::Audit;
@@ -65,6 +65,8 @@ pub(crate) struct Hosting {
     pub(crate) when_stopped: WhenStopped,
     /// Experts who wait to be called.
     pub(crate) calls: Vec<Call>,
+    /// Where mappings are renewed and removed: whoever has asked for one already knows the way to its gateway.
+    pub(crate) gateways: Arc<dyn Mapper>,
     /// Hears it where an outside address for UDP has moved.
     pub(crate) moved: Box<dyn Fn(&Moved) + Send>,
     /// What it waits for, in one short sentence.
@@ -120,6 +122,7 @@ pub(crate) fn serve(options: &cli::Serve, teller: &Teller) -> Result<(), Failure
         seated,
         tls: identity.server_config()?,
         store,
+        gateways: reach::gateways(&paths),
         paths,
         scope: Scope::All,
         when_stopped: WhenStopped::KeepTickets,
@@ -272,7 +275,7 @@ impl Hosting {
         announce: impl FnOnce() + Send + 'static,
         teller: &Teller,
     ) -> Result<(), Failure> {
-        let Self { seated, tls, store, paths, scope, when_stopped, calls, moved, waiting } = self;
+        let Self { seated, tls, store, paths, scope, when_stopped, calls, gateways, moved, waiting } = self;
         let Seated { terminal, desktop, ports, places, agents, running, control, in_use } = seated;
         if let Some(terminal) = &terminal {
             places.arrive(PlaceName::terminal(), Box::new(TerminalPlace::new(terminal.screen(), waiting)));
@@ -309,7 +312,7 @@ impl Hosting {
                     Transport::Tcp => reach::tell_moved(news, &telling),
                     Transport::Udp => moved(news),
                 };
-                MappingKeeper::start_telling(&paths, reach::gateways(&paths), crate::now, tell)
+                MappingKeeper::start_telling(&paths, gateways, crate::now, tell)
                     .map_err(|error| Failure::chain(&error))?
             },
         });

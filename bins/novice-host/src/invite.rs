@@ -314,6 +314,7 @@ fn wait(
         scope: Scope::Listed([invited.ticket.id.clone()].into()),
         when_stopped: WhenStopped::EndTickets,
         calls: dial.iter().map(|expert| Call { expert: expert.clone(), ticket: invited.ticket.id.clone() }).collect(),
+        gateways: reach::gateways(paths),
         moved: Box::new(|_| ()),
         waiting: format!("Waiting for your helper until {until}."),
     };

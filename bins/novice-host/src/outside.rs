@@ -2,9 +2,11 @@
 //! talk directly that would not find a way through their routers by themselves.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use ra_nat::Mapper;
 use ra_novice::mappings::{FAREWELL, Moved, Reached};
 use ra_novice::settings::Paths;
 use ra_novice::store::Store;
@@ -84,15 +86,16 @@ impl Asking {
     /// Begins to ask for what arrives at these sockets, for a ticket that is open for `life`.
     pub(crate) fn begin(
         paths: &Paths,
+        gateways: &Arc<dyn Mapper>,
         ticket: &TicketId,
         sockets: Vec<SocketAddr>,
         life: Duration,
         giver: Giver,
     ) -> Result<Self, Failure> {
         let (told, over) = channel();
-        let (paths, ticket) = (paths.clone(), ticket.clone());
+        let (paths, gateways, ticket) = (paths.clone(), Arc::clone(gateways), ticket.clone());
         let ask = move || {
-            let reached = reach::ask_gateways_for_udp(&paths, &sockets, life);
+            let reached = reach::ask_gateways_for_udp(&paths, gateways, &sockets, life);
             if !reached.mappings.is_empty() && !belongs(&paths, &ticket, &reached) {
                 // The code has ended in the meantime.
                 reach::give_back(&paths, &reached);

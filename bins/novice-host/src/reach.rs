@@ -49,7 +49,12 @@ pub(crate) fn ask_gateways(paths: &Paths, listening: &[SocketAddr], life: Durati
 
 /// Asks every gateway to send on the datagrams that arrive for these sockets.
 #[cfg(feature = "p2p")]
-pub(crate) fn ask_gateways_for_udp(paths: &Paths, sockets: &[SocketAddr], life: Duration) -> Reached {
+pub(crate) fn ask_gateways_for_udp(
+    paths: &Paths,
+    gateways: Arc<dyn Mapper>,
+    sockets: &[SocketAddr],
+    life: Duration,
+) -> Reached {
     let v6 = |network: &Network| network.local.is_ipv6() && is_public(network.local);
     let networks = networks();
     let listeners = sockets.iter().flat_map(|socket| match socket {
@@ -61,7 +66,8 @@ pub(crate) fn ask_gateways_for_udp(paths: &Paths, sockets: &[SocketAddr], life: 
         one => vec![*one],
     });
     let wanted = Wanted { transport: Transport::Udp, listeners: listeners.collect(), life, external_port: None };
-    noted(open(paths).map(|mut mappings| mappings.reach(&wanted, crate::now(), CREATION))).unwrap_or_default()
+    let reached = Mappings::open(paths, gateways).map(|mut mappings| mappings.reach(&wanted, crate::now(), CREATION));
+    noted(reached).unwrap_or_default()
 }
 
 /// Tells programs each address that a gateway gave, and people what it means for who is elsewhere.
