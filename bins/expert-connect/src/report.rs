@@ -1,6 +1,8 @@
 //! What the program prints: text for people, or one JSON object a line, and nothing else on standard output.
 
 use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use ra_expert::{RevokedBy, ViewerEvent};
@@ -13,11 +15,13 @@ use crate::message::Message;
 pub(crate) struct Report {
     json: bool,
     novice: String,
+    /// The connection was lost, so nobody is asked when it is back.
+    lost: Arc<AtomicBool>,
 }
 
 impl Report {
     pub(crate) fn new(json: bool, novice: String) -> Self {
-        Self { json, novice }
+        Self { json, novice, lost: Arc::default() }
     }
 
     /// The event `opened`.
@@ -68,6 +72,9 @@ impl Report {
                 addr.port()
             ),
             ViewerEvent::Trying { endpoint } => format!("trying {endpoint}"),
+            ViewerEvent::Connected { endpoint } if self.lost.load(Ordering::Relaxed) => {
+                format!("connected to {endpoint}")
+            }
             ViewerEvent::Connected { endpoint } => format!("connected to {endpoint}; waiting for {novice} to agree"),
             ViewerEvent::Viewing { width, height } => {
                 format!("{novice} agreed: you see the desktop, {width}x{height}")
@@ -82,9 +89,13 @@ impl Report {
                 RevokedBy::Policy => "a setting took control back: you see, but do not control".to_owned(),
             },
             ViewerEvent::Reconnecting => {
+                self.lost.store(true, Ordering::Relaxed);
                 format!("the connection to {novice}'s computer is lost; looking for it again, for a minute at most")
             }
-            ViewerEvent::Returned { .. } => "connected again: you see the desktop, but do not control".to_owned(),
+            ViewerEvent::Returned { .. } => {
+                self.lost.store(false, Ordering::Relaxed);
+                "connected again: you see the desktop, but do not control".to_owned()
+            }
             // The end is told by the program itself, on the way out.
             _ => return None,
         };

@@ -1,4 +1,5 @@
-//! A small box over the upper left corner of the window that says what the session costs: delay, frames, bytes, codecs.
+//! A small box over the upper left corner of the window that says what the session costs (delay, frames, bytes, codecs), or
+//! that the connection is lost.
 //!
 //! It is drawn into the window and nowhere else: screenshots are made of the novice's picture, which does not have it. Its
 //! first line and its colours say that it is not part of the novice's desktop.
@@ -27,10 +28,19 @@ pub(super) struct Overlay {
 impl Overlay {
     /// A box about what has come in the last `time`.
     pub(super) fn new(news: &Stats, time: Duration) -> Self {
+        Self::of(&text(news, time))
+    }
+
+    /// A box that says why the picture has gone grey: a window without a title, on the whole screen, says it nowhere else.
+    pub(super) fn lost() -> Self {
+        Self::of(LOST)
+    }
+
+    fn of(text: &str) -> Self {
         let mut overlay = Self { pixels: vec![PAPER.into_storage(); (WIDTH * HEIGHT) as usize] };
         overlay.frame();
         let style = MonoTextStyle::new(&FONT_7X13, INK);
-        for (line, text) in (0_i32..).zip(text(news, time).lines()) {
+        for (line, text) in (0_i32..).zip(text.lines()) {
             let place = Point::new(MARGIN, MARGIN + line * LINE);
             // Nothing that is drawn on can fail.
             let _ = Text::with_baseline(text, place, style, Baseline::Top).draw(&mut overlay);
@@ -121,6 +131,7 @@ impl DrawTarget for Overlay {
     }
 }
 
+const LOST: &str = "expert-connect\n\nThe connection is lost, and the\npicture is what was seen last.\n\nLooking for it again, for a minute\nat most. You do not control when\nit is back.";
 /// What comes in less says nothing about a second.
 const SHORTEST: Duration = Duration::from_millis(100);
 /// From the window's edges.
@@ -162,6 +173,12 @@ mod tests {
         assert!(said.contains("delay   20.4 ms\nframes  60.0 /s\ndata    1.3 Mbit/s\n"), "{said}");
         assert!(said.lines().count() <= LINES as usize);
         assert!(said.lines().all(|line| line.len() <= 34), "{said}");
+    }
+
+    #[test]
+    fn what_is_said_of_a_loss_has_room() {
+        assert!(LOST.lines().count() <= LINES as usize);
+        assert!(LOST.lines().all(|line| line.len() <= 34));
     }
 
     #[test]

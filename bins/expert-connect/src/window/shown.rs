@@ -28,6 +28,8 @@ pub(super) struct Shown {
     last: Vec<Area>,
     sprite: Sprite,
     overlay: Option<Overlay>,
+    /// Stands in its place while there is something more important to say.
+    notice: Option<Overlay>,
     local: LocalCursor,
     controlling: bool,
     /// The picture is an old one, and looks so.
@@ -74,6 +76,7 @@ impl Shown {
             last: Vec::new(),
             sprite: Sprite::new(),
             overlay: None,
+            notice: None,
             local: LocalCursor::Icon(CursorIcon::Default),
             controlling: false,
             grey: false,
@@ -99,12 +102,13 @@ impl Shown {
         }
     }
 
-    /// Shows the picture in half its light while it is not known whether it is still true.
+    /// Shows the picture in half its light, and says why, while it is not known whether it is still true.
     pub(super) fn set_grey(&mut self, grey: bool, picture: &Picture) -> Result<(), String> {
         if self.grey == grey {
             return Ok(());
         }
         self.grey = grey;
+        self.notice = grey.then(Overlay::lost);
         self.draw_everything(picture)
     }
 
@@ -199,7 +203,7 @@ impl Shown {
             paint = vec![view.everything()];
         }
         let everything = paint.first() == Some(&view.everything());
-        let overlay = self.overlay.as_ref().zip(Overlay::area(size));
+        let overlay = self.notice.as_ref().or(self.overlay.as_ref()).zip(Overlay::area(size));
         let overlay = overlay.filter(|(_, over)| paint.iter().any(|area| area.touches(*over)));
         // The pointer is mixed into fresh pixels only: mixed in twice it would grow darker.
         let sprite = sprite.filter(|sprite| paint.iter().any(|area| area.touches(*sprite)));
