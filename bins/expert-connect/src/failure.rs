@@ -16,6 +16,7 @@ use ra_ticket::InvitationError;
 
 /// A failure that ends the program.
 #[derive(Debug, thiserror::Error, Diagnostic)]
+#[cfg_attr(not(feature = "p2p"), allow(dead_code, reason = "what is said of codes and relays is not in this build"))]
 pub(crate) enum Failure {
     #[error("not a usable invitation: {error}")]
     Invitation {

@@ -68,6 +68,7 @@ impl Failure {
     }
 
     /// The sentence, without the program's name and without what to do about it.
+    #[cfg(feature = "p2p")]
     pub(crate) fn sentence(&self) -> &str {
         &self.message
     }

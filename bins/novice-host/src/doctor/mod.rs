@@ -11,8 +11,10 @@ use ra_gateways::Network;
 use ra_nat::table::{Dials, Route, Side, meets};
 use ra_nat::{AddressClass, Ask, Gateway, GatewayId, Granted, MapError, Mapper, Seen, Transport, is_public};
 use ra_novice::mappings::{CREATION, FAREWELL, Mappings, Reached, Unmapped, Wanted};
+#[cfg(feature = "p2p")]
 use ra_novice::policy::EffectivePolicy;
 use ra_novice::settings::Paths;
+#[cfg(feature = "p2p")]
 use ra_policy::Denied;
 use serde_json::{Value, json};
 
