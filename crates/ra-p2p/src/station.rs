@@ -119,18 +119,16 @@ pub(crate) struct Station {
     endpoint: Endpoint,
     relays: Relays,
     lines: Lines,
-    /// Addresses that a router gave us.
-    outside: Arc<Mutex<Vec<SocketAddr>>>,
     /// Whether the relay that knew this station has gone, and none has taken its place.
     adrift: watch::Receiver<bool>,
-    _keeper: Arc<Keeper>,
+    keeper: Arc<Keeper>,
 }
 
 /// The connections of a station, for as long as somebody else holds them.
 #[derive(Clone, Debug, Default)]
 struct Lines(Arc<Mutex<Vec<WeakConnectionHandle>>>);
 
-/// Looks after a station's place at the relays; ends with the last holder.
+/// Looks after a station's place at the relays; ends when that is closed, or with the last holder.
 #[derive(Debug)]
 struct Keeper(JoinHandle<()>);
 
@@ -149,14 +147,10 @@ impl Station {
         Self::with_key(seed.map_or_else(SecretKey::generate, |seed| SecretKey::from_bytes(&seed)), relays).await
     }
 
-    /// A new station under the same key and with the same outside addresses, to take this one's place.
+    /// A new station under the same key, to take this one's place. What a router gave leads to the port of the old one, so
+    /// it is not taken along.
     pub(crate) async fn again(&self) -> Result<Self, P2pError> {
-        let next = Self::with_key(self.endpoint.secret_key().clone(), &self.relays).await?;
-        let outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for address in outside {
-            next.add_outside(address).await;
-        }
-        Ok(next)
+        Self::with_key(self.endpoint.secret_key().clone(), &self.relays).await
     }
 
     async fn with_key(key: SecretKey, relays: &Relays) -> Result<Self, P2pError> {
@@ -184,8 +178,7 @@ impl Station {
         let lines = Lines::default();
         let (tell, adrift) = watch::channel(false);
         let keeper = tokio::spawn(keep(endpoint.clone(), relays.clone(), lines.clone(), tell));
-        let (relays, outside) = (relays.clone(), Arc::default());
-        Ok(Self { endpoint, relays, lines, outside, adrift, _keeper: Arc::new(Keeper(keeper)) })
+        Ok(Self { endpoint, relays: relays.clone(), lines, adrift, keeper: Arc::new(Keeper(keeper)) })
     }
 
     /// Waits until a relay knows this station.
@@ -209,12 +202,6 @@ impl Station {
 
     /// An address of ours that a router gave us, for others to try.
     pub(crate) async fn add_outside(&self, address: SocketAddr) {
-        {
-            let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
-            if !outside.contains(&address) {
-                outside.push(address);
-            }
-        }
         self.endpoint.add_external_addr(address).await;
     }
 
@@ -302,6 +289,8 @@ impl Station {
 
     /// Says goodbye to everybody. What was written and not yet delivered has a moment to get there.
     pub(crate) async fn close(&self) {
+        // Somebody may hold a station long after its end, and nobody looks for relays for it then.
+        self.keeper.0.abort();
         let _ = timeout(CLOSING, self.endpoint.close()).await;
     }
 }

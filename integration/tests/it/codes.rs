@@ -71,6 +71,25 @@ fn s003_s078_a_code_leads_to_the_picture_and_nothing_listens_for_it() -> Outcome
     novice.wait_event("ended").map(drop)
 }
 
+/// The last words of a session go by the connection that ends with it.
+#[test]
+fn the_end_by_the_novice_is_heard_by_the_expert_of_a_code() -> Outcome {
+    let stage = Stage::new()?;
+    let relay = Relay::start(stage.path())?;
+    let mut novice = saying(&stage, &relay).start()?;
+    let code = code_of(&mut novice)?;
+    let mut expert = typing(&stage, &relay, &code).start()?;
+    novice.says("y", "view")?;
+    expert.wait_event("first_frame")?;
+    novice.press(b"q")?;
+    let reason = expert.wait_event("ended")?;
+    assert_eq!(reason.text("reason"), Some("novice_ended"), "{}", expert.report());
+    assert!(!expert.has_seen("reconnecting"), "{}", expert.report());
+    assert_eq!(expert.exit_code()?, Some(0), "{}", expert.report());
+    assert_eq!(novice.exit_code()?, Some(0), "{}", novice.report());
+    Ok(())
+}
+
 #[test]
 fn r037_a_no_is_a_no_with_a_code_too() -> Outcome {
     let stage = Stage::new()?;
